@@ -1,0 +1,329 @@
+"""The loop of a chain: one epoll over all its devices, no GIL, no allocation per frame."""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EINTR, ETIMEDOUT
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from zcore._errors cimport check
+from zcore._pool cimport Core, Slot, core_drain_bell, slot_drop
+from zcore._sys cimport atomic_add, atomic_load, atomic_store, sys_close, sys_notify
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+        EPOLL_CTL_MOD
+        EPOLLIN
+    union epoll_data:
+        uint32_t u32
+    struct epoll_event:
+        uint32_t events
+        epoll_data data
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
+    int epoll_wait(int epoll, epoll_event *events, int count, int timeout)
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned int initial, int flags)
+    enum:
+        EFD_CLOEXEC
+        EFD_NONBLOCK
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
+    """
+    int zc_errno(int value) nogil
+
+cdef enum:
+    # What an epoll event belongs to when it is no node.
+    TAG_STOP = 1000
+    TAG_SIGNAL = 1001
+    TAG_BELL = 2000  # plus the node's index
+
+
+@cython.final
+cdef class Link:
+    """The joint of two stages: a short bounded queue, and the count of what went over it.
+
+    A full link is back-pressure: its source stops dequeuing and the driver decides what to drop.
+    """
+
+    def __init__(self, str source, str sink, int capacity=2):
+        if not 0 < capacity <= LINK_SLOTS:
+            raise ValueError(f"a link holds 1 to {LINK_SLOTS} frames, not {capacity}")
+        self.source = source
+        self.sink = sink
+        self.capacity = capacity
+
+    cdef bint has_room(self) noexcept nogil:
+        return self.count < self.capacity
+
+    cdef void push(self, Slot *slot) noexcept nogil:
+        self.ring[(self.head + self.count) % LINK_SLOTS] = slot
+        self.count += 1
+        self.frames += 1
+
+    cdef Slot *pop(self) noexcept nogil:
+        cdef Slot *slot
+        if self.count == 0:
+            return NULL
+        slot = self.ring[self.head]
+        self.head = (self.head + 1) % LINK_SLOTS
+        self.count -= 1
+        return slot
+
+    cdef void close(self) noexcept nogil:
+        self.closed = True
+
+    def flush(self):
+        """Drop what waits in it; gives the number of frames."""
+        cdef Slot *slot
+        dropped = 0
+        while True:
+            slot = self.pop()
+            if slot == NULL:
+                return dropped
+            slot_drop(slot)
+            dropped += 1
+
+    def __repr__(self):
+        return f"<Link {self.source} -> {self.sink}, {self.frames} frames>"
+
+
+cdef class Node:
+    """What the loop drives: one stage of a chain. The subclasses are in ``zcore._nodes``."""
+
+    def __cinit__(self):
+        self.fd = -1
+        self.operation = b""
+
+    def __init__(self, str name, Link source, Link sink):
+        self.name = name
+        self.source = source
+        self.sink = sink
+
+    cdef int step(self) noexcept nogil:
+        return 0
+
+    cdef void notice(self, uint32_t events) noexcept nogil:
+        self.ready |= events
+
+    cdef uint32_t wants(self) noexcept nogil:
+        return 0
+
+    cdef uint32_t could_use(self) noexcept nogil:
+        return self.wants()
+
+    cdef Core *starved_of(self) noexcept nogil:
+        return NULL
+
+    @property
+    def failed_operation(self):
+        """Name of the call that failed."""
+        return self.operation.decode()
+
+
+@cython.final
+cdef class Loop:
+    """Drive the nodes of a chain until every one is done, one fails, or :meth:`stop` is called.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        From sources to sinks.
+    """
+
+    def __cinit__(self):
+        self.epoll = -1
+        self.stop_bell = -1
+
+    def __init__(self, nodes):
+        self.nodes = list(nodes)
+        if not 0 < len(self.nodes) <= MAX_NODES:
+            raise ValueError(f"a chain has 1 to {MAX_NODES} stages, not {len(self.nodes)}")
+        self.node_count = len(self.nodes)
+        for i, node in enumerate(self.nodes):
+            self.c_nodes[i] = <void *><Node?>node
+        self.epoll = check(zc_errno(epoll_create1(EPOLL_CLOEXEC)), "epoll_create1", "chain")
+        self.stop_bell = check(zc_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), "eventfd", "chain")
+        self.watch(self.stop_bell, TAG_STOP)
+
+    def watch(self, int fd, uint32_t tag):
+        """Wake up when a descriptor is readable."""
+        cdef epoll_event event
+        memset(&event, 0, sizeof(event))
+        event.events = EPOLLIN
+        event.data.u32 = tag
+        check(zc_errno(epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event)), "EPOLL_CTL_ADD", "chain")
+
+    def watch_pool(self, int index, bell):
+        """Wake up for node `index` when a slot of the pool with this bell comes back while the node starves."""
+        self.watch(bell, TAG_BELL + index)
+
+    def run(self, double stall_timeout=10.0, int signal_fd=-1):
+        """Run; gives ``(status, node)``: 0 and ``None``, or ``-errno`` and the node that failed.
+
+        Parameters
+        ----------
+        stall_timeout : float
+            Seconds without any event after which ``-ETIMEDOUT`` comes back.
+        signal_fd : int
+            Readable when a signal came (``signal.set_wakeup_fd``); -1 where another thread takes the signals.
+        """
+        cdef int result
+        cdef int stall_ms = <int>(stall_timeout * 1000)
+        if signal_fd >= 0:
+            self.watch(signal_fd, TAG_SIGNAL)
+        self.failed = -1
+        try:
+            with nogil:
+                result = self.spin(stall_ms, signal_fd)
+        finally:
+            if signal_fd >= 0:
+                epoll_ctl(self.epoll, EPOLL_CTL_DEL, signal_fd, NULL)
+        if result == -EINTR:
+            PyErr_CheckSignals()
+        return result, self.nodes[self.failed] if self.failed >= 0 else None
+
+    def stop(self):
+        """End the run as soon as may be, from any thread or signal handler."""
+        atomic_store(&self.stopping, 1)
+        if self.stop_bell >= 0:
+            sys_notify(self.stop_bell)
+
+    @property
+    def stopped(self):
+        """Whether :meth:`stop` was called."""
+        return bool(atomic_load(&self.stopping))
+
+    def close(self):
+        """Close the loop's own descriptors; a second call does nothing."""
+        if self.epoll >= 0:
+            sys_close(self.epoll)
+            sys_close(self.stop_bell)
+            self.epoll = self.stop_bell = -1
+
+    def __dealloc__(self):
+        if self.epoll >= 0:
+            sys_close(self.epoll)
+        if self.stop_bell >= 0:
+            sys_close(self.stop_bell)
+
+    # Without the GIL from here on
+
+    cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil:
+        cdef epoll_event events[MAX_NODES]
+        cdef int count, i, result, waited = 0, timeout
+        cdef uint32_t tag
+        cdef Core *core
+        while True:
+            result = self.pass_over_nodes()
+            if result < 0:
+                return result
+            if self.finished() or atomic_load(&self.stopping):
+                return 0
+            result = self.arm()
+            if result < 0:
+                return result
+            timeout = 0 if self.announce_sleep(1) else min(1000, max(1, stall_ms - waited))
+            count = epoll_wait(self.epoll, events, MAX_NODES, timeout)
+            self.announce_sleep(-1)
+            self.wakeups += 1
+            if count < 0:
+                if zc_errno(-1) != -EINTR:
+                    return zc_errno(-1)
+                count = 0
+                result = self.look_at_signals()
+                if result < 0:
+                    return result
+            elif count == 0:
+                waited += timeout
+                if waited >= stall_ms:
+                    return -ETIMEDOUT
+                continue
+            waited = 0
+            for i in range(count):
+                tag = events[i].data.u32
+                if tag < MAX_NODES:
+                    (<Node>self.c_nodes[tag]).notice(events[i].events)
+                elif tag == TAG_SIGNAL:
+                    result = self.look_at_signals()
+                    if result < 0:
+                        return result
+                elif tag >= TAG_BELL:
+                    core = (<Node>self.c_nodes[tag - TAG_BELL]).starved_of()
+                    if core != NULL:
+                        core_drain_bell(core)
+
+    cdef int pass_over_nodes(self) noexcept nogil:
+        """Move frames until none moves."""
+        cdef int moved = 1, i, result
+        while moved:
+            moved = 0
+            for i in range(self.node_count):
+                result = (<Node>self.c_nodes[i]).step()
+                if result < 0:
+                    self.failed = i
+                    return result
+                moved += result
+        return 0
+
+    cdef bint finished(self) noexcept nogil:
+        cdef int i
+        for i in range(self.node_count):
+            if not (<Node>self.c_nodes[i]).done:
+                return False
+        return True
+
+    cdef int arm(self) noexcept nogil:
+        """Tell epoll what is of interest now; a call only where that has changed."""
+        cdef int i, result
+        cdef uint32_t waited_for = 0
+        for i in range(self.node_count):
+            waited_for |= (<Node>self.c_nodes[i]).wants()
+        for i in range(self.node_count):
+            # A display does not ask for its flip event as long as a camera will wake the loop anyway: the event is
+            # read then, which saves a wakeup per frame. With nothing else to wait for it asks.
+            result = self.arm_node(i, (<Node>self.c_nodes[i]).wants() if waited_for else
+                                   (<Node>self.c_nodes[i]).could_use())
+            if result < 0:
+                self.failed = i
+                return result
+        return 0
+
+    cdef int arm_node(self, int index, uint32_t events) noexcept nogil:
+        cdef epoll_event event
+        cdef int operation
+        cdef int fd = (<Node>self.c_nodes[index]).fd
+        cdef uint32_t armed = (<Node>self.c_nodes[index]).armed
+        if armed == events or fd < 0:
+            return 0
+        memset(&event, 0, sizeof(event))
+        event.events = events
+        event.data.u32 = index
+        # No events means out of the set: a V4L2 queue without buffers says EPOLLERR, which cannot be masked.
+        operation = EPOLL_CTL_DEL if events == 0 else EPOLL_CTL_ADD if armed == 0 else EPOLL_CTL_MOD
+        (<Node>self.c_nodes[index]).armed = events
+        return zc_errno(epoll_ctl(self.epoll, operation, fd, &event))
+
+    cdef bint announce_sleep(self, int delta) noexcept nogil:
+        """Tell the pools that nodes starve of that the loop sleeps (1) or woke up (-1); True: a slot came meanwhile."""
+        cdef int i
+        cdef Core *core
+        cdef bint found = False
+        for i in range(self.node_count):
+            core = (<Node>self.c_nodes[i]).starved_of()
+            if core != NULL:
+                atomic_add(&core.waiters, delta)
+                if core.free_count:
+                    found = True
+        return found
+
+    cdef int look_at_signals(self) noexcept with gil:
+        return -EINTR if PyErr_CheckSignals() < 0 else 0

@@ -1,0 +1,38 @@
+# One plane that shows frames: which slot is on the screen, which is on its way.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from zcore._drm cimport Card
+from zcore._pool cimport MAX_SLOTS, Pool, Slot
+
+
+# A framebuffer that a slot keeps, found without the GIL.
+cdef struct Attached:
+    uint64_t pool
+    uint32_t framebuffer
+
+
+cdef class Scanout:
+    cdef readonly Card card
+    cdef readonly str name
+    cdef readonly uint32_t crtc
+    cdef readonly uint32_t plane
+    cdef readonly uint64_t flips
+    cdef readonly uint64_t commits
+    cdef readonly uint64_t attaches
+    cdef readonly int64_t last_flip_ns
+    cdef readonly int64_t latency_sum_ns  # from a frame's timestamp to the flip that showed it
+    cdef readonly int64_t latency_max_ns
+    cdef readonly uint64_t latency_count
+    cdef uint32_t fb_property
+    cdef bint legacy
+    cdef int holder
+    cdef Slot *current  # on the screen
+    cdef Slot *pending  # committed, not flipped yet
+    cdef Attached attached[MAX_SLOTS]
+    cdef dict framebuffers  # (pool id, slot index) -> Framebuffer
+    cdef char events[1024]
+
+    cdef uint32_t framebuffer_of(self, Slot *slot) noexcept nogil  # 0 = not attached yet
+    cdef int submit(self, Slot *slot) noexcept nogil  # takes over the reference unless it fails
+    cdef int collect(self) noexcept nogil  # flips seen, or -errno (-EAGAIN = none yet)
+    cdef void flipped(self, int64_t when) noexcept nogil

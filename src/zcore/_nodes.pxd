@@ -1,0 +1,53 @@
+# What a chain's loop drives.
+from libc.stdint cimport int64_t, uint64_t
+
+from zcore._chain cimport Link, Node
+from zcore._kms cimport Scanout
+from zcore._pool cimport Pool
+from zcore._v4l2 cimport Queue
+
+
+cdef class CaptureNode(Node):
+    cdef Queue queue
+    cdef int64_t remaining  # -1 = no limit
+    cdef bint drop_corrupted
+    cdef readonly uint64_t corrupted_drops
+
+
+cdef class ConvertNode(Node):
+    cdef Queue output  # takes frames
+    cdef Queue capture  # gives frames
+    cdef readonly uint64_t frames_in
+    cdef readonly uint64_t frames_out
+
+    cdef int feed(self) noexcept nogil
+    cdef int take_back(self) noexcept nogil
+    cdef int give(self) noexcept nogil
+
+
+cdef class DisplayNode(Node):
+    cdef Scanout scanout
+    cdef bint asked  # no event was there when it last looked
+    cdef readonly uint64_t frames_in
+
+
+cdef class CopyNode(Node):
+    cdef Pool pool
+    cdef bint starving
+    cdef int holder
+    cdef readonly uint64_t frames
+
+
+cdef class PythonNode(Node):
+    cdef object process
+    cdef Pool pool  # of a source or transform: whose slots it writes
+    cdef Pool input_pool
+    cdef int64_t remaining
+    cdef bint starving
+    cdef int clock  # timerfd of a paced source
+    cdef int holder
+    cdef readonly uint64_t frames_in
+    cdef readonly uint64_t frames_out
+    cdef readonly object error  # what `process` raised
+
+    cdef int call(self, void *given, void *room) noexcept with gil
