@@ -18,10 +18,13 @@ def main(argv: list[str] | None = None) -> int:
     if reason := drivers.why_not():
         print(f"testbed.demo: {reason}", file=sys.stderr)
         return 2
+    zcore = Path(sys.executable).with_name("zcore")
+    if not zcore.exists():
+        print(f"testbed.demo: no {zcore}: install the package into this environment ('make demo-vm')", file=sys.stderr)
+        return 2
     with drivers.vivid() as camera, drivers.vim2m() as converter, drivers.vkms() as display:
         for node in (*camera, *converter, *display):
             print(f"{node.path}: {node.driver} {node.name!r} ({node.kind})", flush=True)
-        zcore = Path(sys.executable).with_name("zcore")
         return subprocess.run([zcore, "demo", "--out", options.out], check=False).returncode
 
 

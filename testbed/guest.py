@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -44,11 +45,19 @@ finish() {{
 }}
 exec >> $job/{output} 2>&1 < /dev/null
 cd {cwd} || finish 126
+{cached}
 {modprobes}
 {watch}
 bash $job/command
 finish $?
 """
+
+# A shared directory is not cached, and Python opens thousands of files: an environment in it is looked at through the
+# guest's root, which is cached. That halves the start of pytest.
+_CACHED = """\
+if grep -q virtme_ /proc/cmdline; then  # never anything but a guest
+    mkdir /run/zcore-root && mount --bind / /run/zcore-root && mount --bind /run/zcore-root{prefix} {prefix}
+fi"""
 
 # One bash that forks nothing while it waits, and little when it tells: a fork costs the emulator 10 ms and more. It
 # answers a host that lost patience, and switches the machine off when the host is gone (killed so hard that it could
@@ -107,6 +116,7 @@ def write_job(
             **names,
             cwd=shlex.quote(str(cwd)),
             exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+            cached=_CACHED.format(prefix=shlex.quote(sys.prefix)) if Path(sys.prefix).is_relative_to(cwd) else "",
             modprobes="\n".join(f"modprobe {shlex.join(shlex.split(one))} || finish 125" for one in modules),
             # Guest time races ahead when it counts instructions, so that a guest's own deadline means nothing there.
             watch=_WATCH.format(expired=EXPIRED, hang=HANG, seconds=int(timeout) + _WATCH_SLACK) if watch else "",

@@ -1,66 +1,32 @@
-"""The format table against numbers and bytes written by hand, and against the kernel's own header."""
+"""The format table against bytes written by hand and against the kernel's own headers, and the lookups."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zcore import formats
 from zcore.formats import BIG_ENDIAN, FORMATS, INVALID, LINEAR, Family, UnknownFormatError, find, fourcc, fourcc_str
 
-LINEAR_FORMATS = [fmt for fmt in FORMATS if fmt.linear]
+DRM_HEADERS = [Path(f"/usr/include/{directory}/drm_fourcc.h") for directory in ("libdrm", "drm")]
+DRM_HEADER = next((path for path in DRM_HEADERS if path.exists()), None)
 
-# What the virtual drivers of the kernel offer (Linux 6.12, vkms 6.18).
-VIVID = """YUYV UYVY YVYU VYUY 422P YU12 YV12 NV12 NV21 NV16 NV61 NV24 NV42 YUVO YUVP Y444 YUV4 AYUV XYUV VUYA VUYX YUVA
-YUVX GREY Y10 Y12 Y16 Y16-BE RGB1 RGBP RGBR R444 XR12 AR12 RX12 RA12 XB12 AB12 BX12 GA12 RGBO XR15 AR15 RX15 RA15 XB15
-AB15 BX15 BA15 RGBQ XR15-BE AR15-BE RGB3 BGR3 BGRH RGB4 BGR4 BX24 XR24 BA24 AR24 XB24 RX24 AB24 RA24 BA81 GBRG GRBG
-RGGB BG10 GB10 BA10 RG10 BG12 GB12 BA12 RG12 BYR2 GB16 GR16 RG16 HSV3 HSV4 NM16 NM61 YM12 YM21 NM12 NM21 YM16 YM61 YM24
-YM42""".split()
-VICODEC = """YU12 YV12 422P NV12 NV21 NV16 NV61 NV24 NV42 YUYV YVYU UYVY VYUY BGR3 RGB3 HSV3 BGR4 XR24 AR24 RGB4 BX24
-BA24 RX24 RA24 XB24 AB24 HSV4 GREY""".split()
-VIM2M = "RGBP RGBR RGB3 BGR3 YUYV BA81 GBRG GRBG RGGB".split()
-VKMS = """AR24 XR24 AB24 XR48 AR48 RG16 NV12 NV16 NV24 NV21 NV61 NV42 YU12 YU16 YU24 YV12 YV16 YV24 R1 R2 R4
-R8""".split()
-
-# fourcc: size at 640x480, then size and strides at 641x481 (rows rounded up to the chroma sample or the block)
-GOLDEN = {
-    "XR24": (1228800, 1233284, [2564]),
-    "BGR3": (921600, 924963, [1923]),
-    "RGBP": (614400, 616642, [1282]),
-    "RGB1": (307200, 308321, [641]),
-    "BGR6": (1843200, 1849926, [3846]),
-    "B412": (2457600, 2466568, [5128]),
-    "GREY": (307200, 308321, [641]),
-    "Y10": (614400, 616642, [1282]),
-    "Y10P": (384000, 387205, [805]),
-    "Y12P": (460800, 463203, [963]),
-    "Y14P": (537600, 542087, [1127]),
-    "YUYV": (614400, 617604, [1284]),
-    "Y210": (1228800, 1235208, [2568]),
-    "Y41P": (460800, 467532, [972]),
-    "NV12": (460800, 463043, [641, 642]),
-    "NV16": (614400, 617123, [641, 642]),
-    "NV24": (921600, 924963, [641, 1282]),
-    "NV15": (576000, 580810, [805, 805]),
-    "P010": (921600, 926086, [1282, 1284]),
-    "YU12": (460800, 463043, [641, 321, 321]),
-    "YV12": (460800, 463043, [641, 321, 321]),
-    "422P": (614400, 617123, [641, 321, 321]),
-    "YM24": (921600, 924963, [641, 641, 641]),
-    "411P": (460800, 463203, [641, 161, 161]),
-    "YUV9": (345600, 347283, [641, 161, 161]),
-    "BA81": (307200, 308321, [641]),
-    "RG10": (614400, 616642, [1282]),
-    "pRAA": (384000, 387205, [805]),
-    "pRCC": (460800, 463203, [963]),
-    "ip3r": (399360, 400192, [832]),
-    "HSV3": (921600, 924963, [1923]),
-    "INZI": (1228800, 1233284, [1282, 1282]),
-    "drm:P030": (614720, 619043, [856, 856]),
-    "drm:R1": (38400, 38961, [81]),
+# What the virtual drivers of the kernel offer (Linux 6.12; vkms as of 7.2).
+DRIVERS = {
+    "vivid": """
+        YUYV UYVY YVYU VYUY 422P YU12 YV12 NV12 NV21 NV16 NV61 NV24 NV42 YUVO YUVP Y444 YUV4 AYUV XYUV VUYA VUYX YUVA
+        YUVX GREY Y10 Y12 Y16 Y16-BE RGB1 RGBP RGBR R444 XR12 AR12 RX12 RA12 XB12 AB12 BX12 GA12 RGBO XR15 AR15 RX15
+        RA15 XB15 AB15 BX15 BA15 RGBQ XR15-BE AR15-BE RGB3 BGR3 BGRH RGB4 BGR4 BX24 XR24 BA24 AR24 XB24 RX24 AB24 RA24
+        BA81 GBRG GRBG RGGB BG10 GB10 BA10 RG10 BG12 GB12 BA12 RG12 BYR2 GB16 GR16 RG16 HSV3 HSV4
+        NM16 NM61 YM12 YM21 NM12 NM21 YM16 YM61 YM24 YM42""",
+    "vicodec": """
+        YU12 YV12 422P NV12 NV21 NV16 NV61 NV24 NV42 YUYV YVYU UYVY VYUY BGR3 RGB3 HSV3 BGR4 XR24 AR24 RGB4 BX24 BA24
+        RX24 RA24 XB24 AB24 HSV4 GREY""",
+    "vim2m": "RGBP RGBR RGB3 BGR3 YUYV BA81 GBRG GRBG RGGB",
+    "vkms": """
+        AR24 XR24 AB24 XB24 BA24 BX24 RA24 RX24 XR48 AR48 XB48 AB48 RG16 NV12 NV16 NV24 NV21 NV61 NV42 YU12 YU16 YU24
+        YV12 YV16 YV24 P010 P012 P016 R1 R2 R4 R8""",
 }
 
 # The bytes of one red, one green and one blue pixel, all else zero.
@@ -130,11 +96,13 @@ YUV_BYTES = {
     "VUYA": ("01020304", {"V": [1], "U": [2], "Y": [3], "A": [4]}),
     "VUYX": ("01020304", {"V": [1], "U": [2], "Y": [3]}),
     "YUVA": ("01020304", {"Y": [1], "U": [2], "V": [3], "A": [4]}),
+    "YUVX": ("01020304", {"Y": [1], "U": [2], "V": [3]}),
+    "Y312": ("100020003000", {"Y": [1], "U": [2], "V": [3]}),
     "YUV3": ("010203", {"Y": [1], "U": [2], "V": [3]}),
     "Y444": ("3412", {"A": [1], "Y": [2], "U": [3], "V": [4]}),
     "YUVO": ("6488", {"A": [1], "Y": [2], "U": [3], "V": [4]}),
     "YUVP": ("6410", {"Y": [2], "U": [3], "V": [4]}),
-    "drm:Y410": ("02041040", {"U": [2], "Y": [1 + (0 << 1)], "V": [1], "A": [1]}),
+    "drm:Y410": ("02041040", {"U": [2], "Y": [1], "V": [1], "A": [1]}),
     "HSV3": ("010203", {"H": [1], "S": [2], "V": [3]}),
     "HSV4": ("01020304", {"H": [2], "S": [3], "V": [4]}),
     "Y012": ("1000", {"Y": [1]}),
@@ -158,82 +126,6 @@ def sample(fmt, planes, name):
     plane = planes[component.plane]
     values = plane[0] if plane.ndim == 2 else plane[0, :, component.index]
     return ((values[component.first :: component.step] >> component.shift) & ((1 << component.bits) - 1)).tolist()
-
-
-@pytest.mark.parametrize(("code", "expected"), GOLDEN.items())
-def test_layout_has_the_size_and_strides_written_down(code, expected):
-    fmt = find(code)
-    assert fmt.layout(640, 480).size == expected[0]
-    odd = fmt.layout(641, 481)
-    assert (odd.size, list(odd.strides)) == expected[1:]
-
-
-def test_layout_of_nv12_with_padded_stride_and_height():
-    layout = find("NV12").layout(1920, 1080, 2048, height_align=16)
-    assert [(p.offset, p.stride, p.rows, p.size, p.width_bytes) for p in layout.planes] == [
-        (0, 2048, 1080, 2048 * 1088, 1920),
-        (2048 * 1088, 2048, 540, 2048 * 544, 1920),
-    ]
-    assert layout.size == 2048 * 1632
-
-
-def test_layout_derives_chroma_strides_from_the_one_that_v4l2_has():
-    assert find("YU12").layout(640, 480, 768).strides == (768, 384, 384)
-    assert find("NV24").layout(640, 480, 768).strides == (768, 1536)
-    assert find("NV15").layout(640, 480, 832).strides == (832, 832)
-    assert find("P010").layout(640, 480, 1536).strides == (1536, 1536)
-    assert find("NV12").layout(641, 480, 641).strides == (641, 642)
-
-
-def test_layout_aligns_and_separates():
-    aligned = find("YU12").layout(100, 10, stride_align=64, plane_align=4096)
-    assert aligned.strides == (128, 64, 64)
-    assert aligned.offsets == (0, 4096, 8192)
-    apart = find("NM12").layout(640, 480, separate=True)
-    assert apart.offsets == (0, 0)
-    assert [plane.size for plane in apart.planes] == [307200, 153600]
-    assert apart.size == 460800
-
-
-def test_layout_rejects_nonsense():
-    with pytest.raises(ValueError, match="needs 640 bytes for a row of plane 0, but its stride is 639"):
-        find("NV12").layout(640, 480, 639)
-    with pytest.raises(ValueError, match="2 planes, but 3 strides"):
-        find("NV12").layout(640, 480, plane_strides=[640, 640, 640])
-    with pytest.raises(ValueError, match="0x480"):
-        find("NV12").layout(0, 480)
-
-
-def test_coded_formats_are_payloads():
-    jpeg = find("MJPG")
-    assert jpeg.coded
-    assert jpeg.layout(640, 480, size=5000).size == 5000
-    assert jpeg.layout(640, 480).size >= 640 * 480
-    assert [tuple(s) for s in jpeg.array_specs(640, 480, size=1234)] == [(np.dtype(np.uint8), (1234,), (1,))]
-
-
-def test_array_shapes_follow_the_rules():
-    def shapes(code, width=6, height=5):
-        return [(spec.shape, spec.dtype.str) for spec in find(code).array_specs(width, height)]
-
-    assert shapes("RGB3") == [((5, 6, 3), "|u1")]
-    assert shapes("XR24") == [((5, 6, 4), "|u1")]
-    assert shapes("AR12") == shapes("XR15") == shapes("RGBP") == [((5, 6), "<u2")]
-    assert shapes("RGBR") == [((5, 6), ">u2")]
-    assert shapes("AR30") == [((5, 6), "<u4")]
-    assert shapes("drm:XR48") == [((5, 6, 4), "<u2")]
-    assert shapes("drm:AB4H") == [((5, 6, 4), "<f2")]
-    assert shapes("YUYV") == [((5, 6, 2), "|u1")]
-    assert shapes("YUYV", width=5) == [((5, 6, 2), "|u1")]
-    assert shapes("NV12", width=5) == [((5, 5), "|u1"), ((3, 3, 2), "|u1")]
-    assert shapes("P010") == [((5, 6), "<u2"), ((3, 3, 2), "<u2")]
-    assert shapes("YU12") == [((5, 6), "|u1"), ((3, 3), "|u1"), ((3, 3), "|u1")]
-    assert shapes("RGGB") == [((5, 6), "|u1")]
-    assert shapes("RG10") == [((5, 6), "<u2")]
-    assert shapes("pRAA") == [((5, 10), "|u1")]
-    assert shapes("TM12") == [((128 * 32,), "|u1"), ((128 * 16,), "|u1")]
-    assert find("XR24").array_specs(6, 5, 64)[0].strides == (64, 4, 1)
-    assert find("NV12").array_specs(6, 5, [64, 32])[1].strides == (32, 2, 1)
 
 
 @pytest.mark.parametrize(("code", "pixels"), PAINTED.items())
@@ -261,13 +153,58 @@ def test_packed_samples_come_back(code, expected):
     assert {name: sample(fmt, planes, name) for name in samples} == samples
 
 
-def test_semi_planar_chroma_order():
-    for code, order in {"NV12": "UV", "NV21": "VU", "NV16": "UV", "NV61": "VU", "NV24": "UV", "NV42": "VU"}.items():
-        assert [find(code).component(name).index for name in order] == [0, 1], code
-    for code, order in {"YU12": "UV", "YV12": "VU", "YM21": "VU", "422P": "UV", "YM42": "VU", "YVU9": "VU"}.items():
-        assert [find(code).component(name).plane for name in order] == [1, 2], code
+@pytest.mark.parametrize(
+    ("sampling", "codes"),
+    [
+        ("UV 2x2", "NV12 P010 P012 drm:P016 VT12 HM12 ST12 AT12 TM12 VM12 MM21 MT21 NC12 Nc12 T010 Q08C YU12 YM12"),
+        ("VU 2x2", "NV21 NM21 YV12 YM21"),
+        ("UV 2x1", "NV16 drm:P210 422P YM16"),
+        ("VU 2x1", "NV61 drm:YV16 YM61"),
+        ("UV 1x1", "NV24 YM24 drm:Q410"),
+        ("VU 1x1", "NV42 YM42 drm:Q401"),
+        ("UV 4x1", "411P"),
+        ("VU 4x1", "drm:YV11"),
+        ("UV 4x4", "YUV9"),
+        ("VU 4x4", "YVU9"),
+        (" 2x2", "NV15 drm:P030 MT2T MT2R VT15 AX12-BE NC30 Nc30 Q10C"),
+        (" 2x1", "NV20"),
+        (" 1x1", "drm:NV30"),
+    ],
+)
+def test_chroma_order_and_subsampling(sampling, codes):
+    for code in codes.split():
+        fmt = find(code)
+        chroma = sorted((c.plane, c.index, c.name) for c in fmt.components if c.name in "UV")
+        order = "".join(name for _, _, name in chroma)
+        assert {f"{order} {plane.hsub}x{plane.vsub}" for plane in fmt.planes[1:]} == {sampling}, code
+        assert (fmt.planes[0].hsub, fmt.planes[0].vsub) == (1, 1), code
+
+
+def test_components_that_are_not_there_are_an_error():
     with pytest.raises(KeyError, match="NV12 has no component R, only YUV"):
         find("NV12").component("R")
+
+
+def test_v4l2_fourccs_mean_these_drm_fourccs_and_no_others():
+    """The translation table, written again: where the fourccs agree, where they do not, and else none."""
+    same = """
+        XR24 AR24 XB24 AB24 BX24 BA24 RX24 RA24 XR15 AR15 XB15 AB15 RX15 RA15 BX15 BA15 XR15-BE AR15-BE XR12 AR12 XB12
+        AB12 RX12 RA12 BX12 AR30 RX30 RA30 YUYV YVYU UYVY VYUY Y210 Y212 Y216 NV12 NV21 NV16 NV61 NV24 NV42 NV15 NV20
+        P010 P012 YU12 YV12 YUV9 YVU9"""
+    other = """
+        BGR3=RG24 RGB3=BG24 BGR4=XR24 RGB4=BX24 RGBP=RG16 RGBR=RG16-BE RGBO=XR15 RGBQ=XR15-BE GA12=BA12 R444=XR12
+        RGB1=RGB8 PAL8=C8 BGR6=RG48 RGB6=BG48 GREY=R8 Y10=R10 Y12=R12 Y16=R16 VUYA=AYUV VUYX=XYUV YUVA=AVUY YUVX=XVUY
+        YUV3=VU24 NM12=NV12 NM21=NV21 NM16=NV16 NM61=NV61 PM12=P012 YM12=YU12 YM21=YV12 422P=YU16 YM16=YU16 YM61=YV16
+        YM24=YU24 YM42=YV24 411P=YU11 VT12=NV12 ST12=NV12 TM12=NV12 VM12=NV12 MM21=NV12 VT15=NV15 NC12=NV12 NC30=P030
+        Q08C=NV12"""
+    expected = {code: code for code in same.split()} | dict(pair.split("=") for pair in other.split())
+    actual = {
+        fourcc_str(code): fourcc_str(fmt.drm)
+        for fmt in FORMATS
+        for code in (fmt.v4l2, fmt.v4l2_mplane)
+        if code is not None and fmt.drm is not None
+    }
+    assert actual == expected
 
 
 def test_fourccs_are_unique_and_names_too():
@@ -353,14 +290,14 @@ def test_fourcc_text():
 
 
 def test_drivers_formats_are_known_and_linear():
-    for code in {*VIVID, *VICODEC, *VIM2M}:
-        fmt = find(f"v4l2:{code}")
-        assert fmt.linear, code
-        assert fmt.memory_planes(fourcc(code)) == (len(fmt.planes) if code[1] == "M" else 1), code
-    assert len(VIVID) == 93
-    assert len(VICODEC) == 28
+    for driver in ("vivid", "vicodec", "vim2m"):
+        for code in DRIVERS[driver].split():
+            fmt = find(f"v4l2:{code}")
+            assert fmt.linear, code
+            assert fmt.memory_planes(fourcc(code)) == (len(fmt.planes) if code[1] == "M" else 1), code
+    assert [len(DRIVERS[driver].split()) for driver in DRIVERS] == [93, 28, 9, 32]
     assert find("FWHT").coded
-    for code in VKMS:
+    for code in DRIVERS["vkms"].split():
         assert find(f"drm:{code}").linear, code
 
 
@@ -375,15 +312,24 @@ def test_every_fourcc_of_the_kernels_header_is_known():
     assert unknown == set()
 
 
+def test_every_fourcc_of_the_kernels_drm_header_is_known_or_left_out_on_purpose():
+    if DRM_HEADER is None:
+        pytest.skip("drm_fourcc.h is not installed")
+    found = re.findall(r"define DRM_FORMAT_(\w+)\s+fourcc_code\(([^)]+)\)", DRM_HEADER.read_text())
+    assert len(found) > 90
+    known = {fmt.drm for fmt in FORMATS}
+    unknown = {name for name, letters in found if fourcc("".join(re.findall("'(.)'", letters))) not in known}
+    left_out = r"[CD][124]|D8|RG88|GR88|RG1616|GR1616|\w+_A8|AXBXGXRX\w+|VUY101010|[YX]0L[02]|YUV420_(8|10)BIT"
+    assert {name for name in unknown if not re.fullmatch(left_out, name)} == set()
+
+
 def test_drm_words_agree_with_the_comments_of_the_kernels_header():
     """drm_fourcc.h spells every packed format's word, from the most significant bit: read it, compare bit by bit."""
-    headers = [Path("/usr/include/libdrm/drm_fourcc.h"), Path("/usr/include/drm/drm_fourcc.h")]
-    header = next((path for path in headers if path.exists()), None)
-    if header is None:
+    if DRM_HEADER is None:
         pytest.skip("drm_fourcc.h is not installed")
     pattern = r"define DRM_FORMAT_(\w+)\s+fourcc_code\(([^)]+)\)\s*/\* \[\d+:0\] ([\w:]+) ([\d:]+) "
     compared = 0
-    for name, letters, names, bits in re.findall(pattern, header.read_text()):
+    for name, letters, names, bits in re.findall(pattern, DRM_HEADER.read_text()):
         fmt = {f.drm_name: f for f in FORMATS}.get(name)
         if fmt is None:
             continue
@@ -392,6 +338,7 @@ def test_drm_words_agree_with_the_comments_of_the_kernels_header():
         for field, width in reversed(list(zip(names.split(":"), map(int, bits.split(":")), strict=True))):
             letter = {"Cb": "U", "Cr": "V"}.get(field.rstrip("01"), field.rstrip("01")) or "x"
             if letter.lower() != "x":
+                letter = "Y" if fmt.family is Family.GREY else letter
                 expected.add((letter, position, width))
             position += width
         plane = fmt.planes[0]
@@ -445,38 +392,3 @@ def test_bayer_patterns():
     ]  # fmt: skip
     assert find("NV12").bayer is None
     assert len([fmt for fmt in FORMATS if fmt.family is Family.BAYER]) == 52
-
-
-@given(
-    fmt=st.sampled_from([fmt for fmt in FORMATS if not fmt.coded]),
-    width=st.integers(1, 5000),
-    height=st.integers(1, 5000),
-    padding=st.integers(0, 300),
-    height_align=st.sampled_from([1, 2, 16, 32]),
-    plane_align=st.sampled_from([1, 64, 4096]),
-)
-def test_planes_never_overlap_and_hold_their_rows(fmt, width, height, padding, height_align, plane_align):
-    stride = fmt.layout(width, height).strides[0] + padding
-    layout = fmt.layout(width, height, stride, height_align=height_align, plane_align=plane_align)
-    end = 0
-    for plane in layout.planes:
-        assert plane.offset >= end
-        assert plane.offset % plane_align == 0
-        assert plane.stride >= plane.width_bytes > 0
-        assert plane.size >= plane.stride * plane.rows > 0
-        end = plane.offset + plane.size
-    assert layout.size == end
-    for larger in (fmt.layout(width + 1, height), fmt.layout(width, height + 1)):
-        assert larger.size >= fmt.layout(width, height).size
-    assert fmt.layout(width, height, separate=True).size == fmt.layout(width, height).size
-
-
-@given(fmt=st.sampled_from(LINEAR_FORMATS), width=st.integers(1, 70), height=st.integers(1, 20), padding=st.integers(0, 9))
-def test_arrays_fit_their_memory_and_cover_every_row(fmt, width, height, padding):
-    strides = [stride + padding for stride in fmt.layout(width, height).strides]
-    layout = fmt.layout(width, height, plane_strides=strides)
-    memory = np.zeros(layout.size, np.uint8)
-    for spec, place in zip(fmt.array_specs(width, height, strides), layout.planes, strict=True):
-        view = np.ndarray(spec.shape, spec.dtype, memory, place.offset, spec.strides)
-        view.view(np.uint8)[...] = 1
-    assert int(memory.sum()) == sum(plane.width_bytes * plane.rows for plane in layout.planes)

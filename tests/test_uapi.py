@@ -142,8 +142,11 @@ def compare(tmp_path: Path, ours: Header, our_include: str, real_includes: list[
             unknown.append(f"{struct.kind} {name}")
             continue
         for field in struct.fields:
-            pair = zip(struct_expressions(struct.kind, struct.name, field),
-                       struct_expressions(struct.kind, name, field), strict=True)
+            pair = zip(
+                struct_expressions(struct.kind, struct.name, field),
+                struct_expressions(struct.kind, name, field),
+                strict=True,
+            )
             for our_expression, real_expression in pair:
                 if real_expression not in real:
                     # A newer field must lie behind all that the older header knows.
@@ -248,11 +251,16 @@ def test_videodev2_fallbacks_agree_with_the_kernels(tmp_path):
 def test_max_num_buffers_is_where_the_kernel_puts_it(tmp_path):
     if not has_headers(tmp_path, ["linux/videodev2.h"], []):
         pytest.skip("<linux/videodev2.h> is not installed")
-    known = evaluate(tmp_path, ['"uapi/zc_videodev2.h"'], [], [
-        "ZC_V4L2_MAX_NUM_BUFFERS_OFFSET",
-        "offsetof(struct v4l2_create_buffers, max_num_buffers)",
-        "sizeof(struct v4l2_create_buffers) - ZC_V4L2_MAX_NUM_BUFFERS_OFFSET",
-    ])
+    known = evaluate(
+        tmp_path,
+        ['"uapi/zc_videodev2.h"'],
+        [],
+        [
+            "ZC_V4L2_MAX_NUM_BUFFERS_OFFSET",
+            "offsetof(struct v4l2_create_buffers, max_num_buffers)",
+            "sizeof(struct v4l2_create_buffers) - ZC_V4L2_MAX_NUM_BUFFERS_OFFSET",
+        ],
+    )
     assert known.pop("sizeof(struct v4l2_create_buffers) - ZC_V4L2_MAX_NUM_BUFFERS_OFFSET") == 24
     assert len(set(known.values())) == 1
 

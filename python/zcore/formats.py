@@ -206,8 +206,9 @@ def by_gst(name: str) -> Format:
 
 def _nearest(text: str, indexes: tuple[dict[str, Format], ...] | None = None) -> str:
     known = dict.fromkeys(key for index in indexes or _ORDER for key in index)
-    close = get_close_matches(text, known, n=4, cutoff=0.5)
-    return f"did you mean {', '.join(close)}?" if close else "nothing known resembles it"
+    close = get_close_matches(text, known, n=20, cutoff=0.5)
+    close.sort(key=lambda one: -sum(a == b for a, b in zip(one, text, strict=False)))  # rather NV12 than NV31 for NV13
+    return f"did you mean {', '.join(close[:4])}?" if close else "nothing known resembles it"
 
 
 # Reading the table.

@@ -53,6 +53,7 @@ cdef class Loop:
     cdef int stop_bell
     cdef int failed  # index of the node that failed
     cdef int stopping
+    cdef object interruption
 
     cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil
     cdef int pass_over_nodes(self) noexcept nogil

@@ -187,8 +187,9 @@ cdef class Loop:
         finally:
             if signal_fd >= 0:
                 epoll_ctl(self.epoll, EPOLL_CTL_DEL, signal_fd, NULL)
-        if result == -EINTR:
-            PyErr_CheckSignals()
+        interruption, self.interruption = self.interruption, None
+        if interruption is not None:
+            raise interruption
         return result, self.nodes[self.failed] if self.failed >= 0 else None
 
     def stop(self):
@@ -326,4 +327,9 @@ cdef class Loop:
         return found
 
     cdef int look_at_signals(self) noexcept with gil:
-        return -EINTR if PyErr_CheckSignals() < 0 else 0
+        try:
+            PyErr_CheckSignals()
+        except BaseException as interruption:  # KeyboardInterrupt mostly: run() raises it
+            self.interruption = interruption
+            return -EINTR
+        return 0

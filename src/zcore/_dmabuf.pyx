@@ -179,6 +179,11 @@ cdef class DmaBuf:
         return self.memory.sync_calls
 
     @property
+    def maps(self):
+        """How often it was mapped for the CPU: 0 or 1."""
+        return self.memory.maps
+
+    @property
     def cpu_users(self):
         """CPU accesses that are open now."""
         return self.memory.users

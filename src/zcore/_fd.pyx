@@ -75,6 +75,11 @@ cdef class Fd:
         """Whether it was closed."""
         return self.number < 0
 
+    @property
+    def owned_here(self):
+        """Whether this process opened it: a forked child must not undo what its parent set up."""
+        return self.ours()
+
     def fileno(self):
         """Descriptor number, for select and the like; this object still owns it."""
         if self.number < 0:

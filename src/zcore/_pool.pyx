@@ -277,6 +277,11 @@ cdef class Pool:
         return self.core.width, self.core.height
 
     @property
+    def bell(self):
+        """Descriptor that is readable when a slot comes back while somebody waits for one; the pool's own."""
+        return self.core.bell
+
+    @property
     def id(self):
         """Number of this pool, never used twice in a process."""
         return self.core.id

@@ -214,6 +214,30 @@ cdef class Queue:
                     (<object>pool.buffers[index][i]).begin_access()
                     (<object>pool.buffers[index][i]).end_access()
 
+    def probe(self, Pool pool not None):
+        """Queue one buffer of a pool on trial and take it back: whether the device reaches its memory, only that tells.
+
+        Raises
+        ------
+        DeviceError
+            From VIDIOC_QBUF.
+        """
+        cdef Slot *slot
+        cdef int result
+        if self.c_state != QUEUE_READY:
+            raise ValueError(f"{self.name}: cannot probe, it is {self.state}")
+        slot = core_take(&pool.core)
+        if slot == NULL:
+            raise ValueError(f"{self.name}: no buffer of {pool.name} is free to probe with")
+        with nogil:
+            result = self.queue_slot(slot)
+            if result < 0:
+                slot_drop(slot)
+            else:
+                v4l2_streamoff(self.fd.number, self.type)
+                self.give_back_all()
+        check(result, "VIDIOC_QBUF", self.name)
+
     def start(self):
         """Start streaming; a CAPTURE queue gets its free buffers first."""
         cdef int result = 0

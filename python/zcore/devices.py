@@ -1,0 +1,215 @@
+"""Find the video devices of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from zcore._drm import Card
+from zcore._v4l2_device import V4l2Device
+from zcore.errors import ChainError, make_error
+from zcore.formats import fourcc_str, modifier_str
+from zcore.stages.kms_setup import OVERLAY, PLANE, PRIMARY, connector_name, modifiers, plane_type
+from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, CAP_STREAMING, capture_type, output_type
+
+
+@dataclass
+class FormatInfo:
+    """A pixel format of a queue: sizes as texts, such as ``640x480`` or ``16x16 to 4096x2160``."""
+
+    fourcc: str
+    description: str
+    sizes: list[str] = field(default_factory=list)
+    rates: list[str] = field(default_factory=list)
+
+
+@dataclass
+class VideoDevice:
+    """A V4L2 node. ``kind`` is ``capture``, ``output`` or ``m2m``; memory types by queue."""
+
+    path: str
+    name: str
+    driver: str
+    bus: str
+    kind: str
+    multiplanar: bool
+    streaming: bool
+    capture_formats: list[FormatInfo] = field(default_factory=list)
+    output_formats: list[FormatInfo] = field(default_factory=list)
+    memory: dict[str, list[str]] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass
+class PlaneInfo:
+    """A KMS plane with its formats and, per format, its modifiers."""
+
+    id: int
+    type: str
+    formats: dict[str, list[str]]
+
+
+@dataclass
+class DisplayDevice:
+    """A DRM card with connectors."""
+
+    path: str
+    driver: str
+    atomic: bool
+    connectors: list[dict[str, Any]] = field(default_factory=list)
+    planes: list[PlaneInfo] = field(default_factory=list)
+    problem: str = ""
+
+
+def _numbered(folder: str, prefix: str) -> list[str]:
+    try:
+        names = [name for name in os.listdir(folder) if re.fullmatch(prefix + r"\d+", name)]
+    except OSError:
+        return []
+    return [f"{folder}/{name}" for name in sorted(names, key=lambda name: int(name[len(prefix) :]))]
+
+
+def video_paths() -> list[str]:
+    """List the V4L2 video nodes."""
+    return _numbered("/dev", "video")
+
+
+def card_paths() -> list[str]:
+    """List the DRM primary nodes."""
+    return _numbered("/dev/dri", "card")
+
+
+def video_devices(details: bool = True) -> list[VideoDevice]:
+    """List capture, output and mem-to-mem devices; those that cannot be opened are listed with the problem.
+
+    Parameters
+    ----------
+    details : bool
+        Read formats, sizes and memory types too. Memory types are left out for devices that stream just now.
+    """
+    found = []
+    for path in video_paths():
+        try:
+            with V4l2Device(path) as device:
+                info = _video_info(device)
+                if info is not None:
+                    found.append(info)
+                    if details:
+                        _read_details(device, info)
+        except OSError as error:
+            found.append(VideoDevice(path, "", "", "", "unknown", False, False, problem=str(error)))
+    return found
+
+
+def _video_info(device: V4l2Device) -> VideoDevice | None:
+    gives, takes = capture_type(device.capabilities), output_type(device.capabilities)
+    if gives is None and takes is None:
+        return None  # radio, metadata, touch
+    m2m = bool(device.capabilities & (CAP_M2M | CAP_M2M_MPLANE)) or (gives is not None and takes is not None)
+    return VideoDevice(
+        device.path, device.card, device.driver, device.bus,
+        "m2m" if m2m else "capture" if gives is not None else "output",
+        (gives or takes or 0) > 2, bool(device.capabilities & CAP_STREAMING),
+    )
+
+
+def _read_details(device: V4l2Device, info: VideoDevice) -> None:
+    for side, type in (("capture", capture_type(device.capabilities)), ("output", output_type(device.capabilities))):
+        if type is None:
+            continue
+        listed = [_format_info(device, code, text) for code, _, text in device.formats(type)]
+        setattr(info, f"{side}_formats", listed)
+        if info.streaming:
+            info.memory[side] = sorted(device.memories(type))
+
+
+def _format_info(device: V4l2Device, code: int, text: str) -> FormatInfo:
+    info = FormatInfo(fourcc_str(code), text)
+    for width, height in device.sizes(code):
+        info.sizes.append(
+            f"{width[0]}x{height[0]}" if width[0] == width[1] and height[0] == height[1]
+            else f"{width[0]}x{height[0]} to {width[1]}x{height[1]} step {width[2]}x{height[2]}"
+        )
+        rates = device.intervals(code, width[1], height[1])
+        for (n1, d1), (n2, d2) in rates:
+            fast, slow = d1 / n1 if n1 else 0.0, d2 / n2 if n2 else 0.0
+            text_rate = f"{fast:g}" if fast == slow else f"{slow:g} to {fast:g}"
+            if text_rate not in info.rates:
+                info.rates.append(text_rate)
+    return info
+
+
+def display_devices(details: bool = True) -> list[DisplayDevice]:
+    """List cards that have connectors; those that cannot be opened are listed with the problem."""
+    found = []
+    for path in card_paths():
+        try:
+            card = Card(path)
+        except OSError as error:
+            found.append(DisplayDevice(path, "", False, problem=str(error)))
+            continue
+        try:
+            crtcs, connectors = card.resources()
+            if not crtcs:
+                continue
+            info = DisplayDevice(path, card.driver, card.atomic)
+            for id in connectors:
+                connector = card.connector(id)
+                info.connectors.append({
+                    "id": id, "name": connector_name(connector), "connected": connector.connected,
+                    "modes": [f"{m.width}x{m.height}@{m.refresh:.0f}" for m in connector.modes],
+                })  # fmt: skip
+            if details:
+                info.planes = [_plane_info(card, plane) for plane in card.planes()]
+            found.append(info)
+        finally:
+            card.close()
+    return found
+
+
+def _plane_info(card: Card, plane: Any) -> PlaneInfo:
+    kinds = {OVERLAY: "overlay", PRIMARY: "primary"}
+    known = modifiers(card, card.properties(plane.id, PLANE)) or {}
+    formats = {
+        fourcc_str(code): [modifier_str(m) for m in sorted(known.get(code, ()))] for code in plane.formats
+    }
+    return PlaneInfo(plane.id, kinds.get(plane_type(card, plane), "cursor"), formats)
+
+
+def find_card(driver: str | None = None) -> str:
+    """Find the card of a driver, or the first one that has something connected."""
+    cards = display_devices(details=False)
+    for card in cards:
+        if driver is not None and card.driver == driver:
+            return card.path
+        if driver is None and any(c["connected"] and not c["name"].startswith("Writeback") for c in card.connectors):
+            return card.path
+    have = ", ".join(f"{card.path} ({card.driver or card.problem})" for card in cards) or "none"
+    if driver is None:
+        raise ChainError(f"no display is connected; this machine's cards: {have}")
+    raise make_error(2, "open", driver, f"no card of the driver {driver!r}; this machine's cards: {have}")
+
+
+def find_m2m(driver: str) -> str:
+    """Find the mem-to-mem device of a driver or with this name."""
+    devices = video_devices(details=False)
+    for device in devices:
+        if device.kind == "m2m" and driver in (device.driver, device.name):
+            return device.path
+    have = ", ".join(f"{d.path} ({d.driver or d.problem})" for d in devices if d.kind in ("m2m", "unknown")) or "none"
+    raise make_error(2, "open", driver, f"no mem-to-mem device {driver!r}; this machine has: {have}")
+
+
+def to_dict() -> dict[str, Any]:
+    """Give all devices as plain data, ready for JSON."""
+    from zcore._alloc import heaps
+
+    return {
+        "video": [asdict(device) for device in video_devices()],
+        "displays": [asdict(device) for device in display_devices()],
+        "allocators": [f"dma-heap:{name}" for name in heaps()] + (["udmabuf"] if os.path.exists("/dev/udmabuf") else []),
+    }
+
+

@@ -1,0 +1,85 @@
+"""What a run did: the ledger of every link, the counters of every stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class LinkReport:
+    """The ledger of one link.
+
+    ``copied_bytes`` are bytes that the CPU moved; ``attaches`` counts imports of a buffer by a device that had not seen
+    it at that place, ``reattaches`` those of them that pushed another buffer out.
+    """
+
+    source: str
+    sink: str
+    caps: str
+    memory: str
+    allocator: str
+    buffers: int
+    zero_copy: bool
+    frames: int
+    copied_frames: int
+    copied_bytes: int
+    cpu_maps: int
+    sync_calls: int
+    attaches: int
+    reattaches: int
+    reason: str
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class StageReport:
+    """The counters of one stage."""
+
+    name: str
+    kind: str
+    device: str
+    frames_in: int
+    frames_out: int
+    drops: dict[str, int]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """What :meth:`zcore.Chain.run` gives: frames that reached the last stage, seconds, stages, links."""
+
+    frames: int
+    seconds: float
+    stages: list[StageReport]
+    links: list[LinkReport]
+
+    @property
+    def zero_copy(self) -> bool:
+        """Whether no frame was copied on any link."""
+        return all(link.zero_copy and not link.copied_frames for link in self.links)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second over the whole run."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data, ready for JSON."""
+        return asdict(self)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """Give JSON text."""
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def __str__(self) -> str:
+        lines = [f"{self.frames} frames in {self.seconds:.2f} s ({self.fps:.1f} per second)"]
+        for link in self.links:
+            how = "zero-copy" if link.zero_copy else f"{link.copied_frames} copied, {link.copied_bytes} bytes"
+            lines.append(f"  {link.source} -> {link.sink}: {link.caps} {link.memory} [{link.allocator}]"
+                         f" {link.frames} frames, {how}{f' because {link.reason}' if link.reason else ''}")
+        for stage in self.stages:
+            if stage.drops:
+                lines.append(f"  {stage.name} dropped " + ", ".join(f"{n} ({why})" for why, n in stage.drops.items()))
+        return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""Sinks in Python: raw files, pictures, numpy arrays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from zcore._frame import Frame
+from zcore.errors import NegotiationError
+from zcore.formats import Family, Format
+from zcore.stages.base import LinkCaps
+from zcore.stages.software import Callback
+
+Array = np.ndarray[Any, Any]
+
+
+class FileSink(Callback):
+    """Write each frame's payload to a file, plane after plane, without row padding.
+
+    Parameters
+    ----------
+    path : str or file object
+        Replaced where it exists.
+    """
+
+    kind = "filesink"
+
+    def __init__(
+        self, path: str | os.PathLike[str] | IO[bytes], format: str | Format | None = None, *, name: str | None = None
+    ):
+        super().__init__(self._write, format, name=name)
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self.bytes_written = 0
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        """The file's name."""
+        return str(self._path) if isinstance(self._path, (str, os.PathLike)) else getattr(self._path, "name", "file")
+
+    def open(self) -> None:
+        """Open the file."""
+        if self._file is None:
+            self._file = open(self._path, "wb") if isinstance(self._path, (str, os.PathLike)) else self._path  # noqa: SIM115
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open."""
+        return self._file is not None
+
+    def close(self) -> None:
+        """Close the file, unless it was given open."""
+        super().close()
+        file, self._file = self._file, None
+        if file is not None and isinstance(self._path, (str, os.PathLike)):
+            file.close()
+
+    def _write(self, frame: Frame) -> None:
+        assert self._file is not None
+        for plane in frame.planes():
+            if plane.flags.c_contiguous:
+                self.bytes_written += self._file.write(plane.data.cast("B"))
+            else:
+                for row in plane:  # row by row: the padding between them stays out without a copy of the frame
+                    self.bytes_written += self._file.write(row.data.cast("B"))
+
+    def facts(self) -> dict[str, Any]:
+        """Give the number of bytes written."""
+        return {"bytes_written": self.bytes_written}
+
+
+class ArraySink(Callback):
+    """Keep the last frames as numpy arrays: copies, so that the buffers go on.
+
+    Parameters
+    ----------
+    keep : int, optional
+        How many; left out: all.
+    """
+
+    kind = "arraysink"
+
+    def __init__(self, keep: int | None = None, format: str | Format | None = None, *, name: str | None = None):
+        super().__init__(self._keep, format, name=name)
+        self._limit = keep
+        self.arrays: list[Array] = []
+        self.sequences: list[int] = []
+
+    def _keep(self, frame: Frame) -> None:
+        self.arrays.append(frame.array().copy())
+        self.sequences.append(frame.sequence)
+        if self._limit is not None and len(self.arrays) > self._limit:
+            del self.arrays[0], self.sequences[0]
+
+
+class PngSink(Callback):
+    """Write frames as PNG, with Pillow (``pip install 'zcore[cli]'``).
+
+    Parameters
+    ----------
+    path : str
+        File name; with ``%d`` (or ``%05d``) in it one file per frame, else the last frame only.
+    every : int
+        With a numbered name: write only each so-manyth frame.
+    """
+
+    kind = "pngsink"
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, every: int = 1, format: str | Format | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(self._take, format, name=name)
+        if every < 1:
+            raise ValueError(f"every is 1 or more, not {every}")
+        self._path = os.fspath(path)
+        self._every = every
+        self._count = 0
+        self._last: tuple[Array, Format] | None = None
+        self.files: list[str] = []
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        """The file's name."""
+        return self._path
+
+    def open(self) -> None:
+        """Check that the folder is there and Pillow too."""
+        _pillow()
+        folder = Path(self._path).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(2, "no such folder for pictures", str(folder))
+
+    def set_input(self, caps: LinkCaps) -> LinkCaps:
+        """Take what can be turned into RGB."""
+        if caps.format.family not in (Family.RGB, Family.GREY):
+            raise NegotiationError(f"{self.name} writes RGB and grey pictures, not {caps.format}; convert first")
+        return caps
+
+    def _take(self, frame: Frame) -> None:
+        self._last = frame.array().copy(), frame.format
+        if "%" in self._path and self._count % self._every == 0:
+            self._save(self._path % self._count)
+        self._count += 1
+
+    def stop(self) -> None:
+        """Write the last frame, where only that is wanted."""
+        if "%" not in self._path and self._last is not None:
+            self._save(self._path)
+            self._last = None
+
+    def _save(self, path: str) -> None:
+        assert self._last is not None
+        save_png(path, *self._last)
+        self.files.append(path)
+
+    def facts(self) -> dict[str, Any]:
+        """Name the files."""
+        return {"files": list(self.files)}
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise NegotiationError("writing PNG needs Pillow: pip install 'zcore[cli]'") from None
+    return Image
+
+
+def rgb_of(array: Array, fmt: Format) -> Array:
+    """Turn an array of an RGB or grey format into ``(height, width, 3)`` uint8, by the format table."""
+    channels = []
+    for name in "RGB" if fmt.family is Family.RGB else "YYY":
+        component = fmt.component(name)
+        plane = array[..., component.index] if array.ndim == 3 else array
+        values = plane.astype(np.uint32) >> component.shift & (1 << component.bits) - 1
+        channels.append((values * 255 // ((1 << component.bits) - 1)).astype(np.uint8))
+    return np.stack(channels, axis=-1)
+
+
+def save_png(path: str | os.PathLike[str], array: Array, fmt: Format) -> None:
+    """Write one picture."""
+    _pillow().fromarray(rgb_of(array, fmt)).save(path)

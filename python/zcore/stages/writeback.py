@@ -1,0 +1,77 @@
+"""Read the screen back through a writeback connector."""
+
+from __future__ import annotations
+
+import ctypes
+import select
+from typing import Any
+
+import numpy as np
+
+from zcore._drm import Card
+from zcore._fd import Fd
+from zcore._gem import add_framebuffer, allocate_dumb
+from zcore._pool import Pool
+from zcore.errors import make_error
+from zcore.formats import find
+from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, WRITEBACK, Output
+
+XRGB = find("drm:XR24")
+
+
+def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarray[Any, Any]:
+    """Let the card write what it scans out into a buffer, once.
+
+    Parameters
+    ----------
+    card : Card
+        DRM master.
+    output : Output
+        Whose CRTC is to be read.
+    timeout : float
+        Seconds to wait for the card.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(height, width, 4)`` uint8, bytes B, G, R, X; a copy of its own.
+    """
+    connector = _find_connector(card, output)
+    properties = card.properties(connector, CONNECTOR)
+    width, height = output.mode.width, output.mode.height
+    buffer, pitch = allocate_dumb(card, width, height, 32)
+    assert XRGB.drm is not None
+    framebuffer = add_framebuffer(card, [buffer], [(0, 0, pitch, height)], (width, height), XRGB.drm)
+    fence = ctypes.c_int32(-1)  # the kernel writes the fence's number here while it commits
+    try:
+        card.commit(
+            {
+                connector: {
+                    properties["CRTC_ID"].id: output.crtc,
+                    properties["WRITEBACK_FB_ID"].id: framebuffer.id,
+                    properties["WRITEBACK_OUT_FENCE_PTR"].id: ctypes.addressof(fence),
+                }
+            },
+            ALLOW_MODESET,
+        )
+        with Fd.adopt(fence.value, "writeback fence") as done:
+            if not select.select([done], [], [], timeout)[0]:
+                raise make_error(110, "writeback fence", card.path, "the card did not write the picture back")
+        pool = Pool("writeback", f"dumb:{card.path}", XRGB)
+        pool.add([buffer])
+        pool.describe(size=(width, height), arrays=[(0, 0, np.dtype("u1"), (height, width, 4), (pitch, 4, 1))])
+        return pool.acquire().array().copy()
+    finally:
+        card.commit({connector: {properties["CRTC_ID"].id: 0}}, ALLOW_MODESET)
+        framebuffer.close()
+
+
+def _find_connector(card: Card, output: Output) -> int:
+    _, connectors = card.resources()
+    for id in connectors:
+        found = card.connector(id)
+        if found.type == WRITEBACK and found.possible_crtcs >> output.crtc_index & 1:
+            return int(id)
+    raise make_error(
+        95, "DRM_CLIENT_CAP_WRITEBACK_CONNECTORS", card.path, "the card has no writeback connector for this CRTC"
+    )
