@@ -172,7 +172,7 @@ class _Machine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "TMPDIR": str(self._job)},  # virtme-ng killed leaves its own files
             start_new_session=True,
         )
         assert process.stdout is not None

@@ -22,7 +22,7 @@ class LinkPlan:
     ----------
     memory : str
         ``dmabuf`` (the source's buffers, exported), ``dmabuf-import`` (the sink's), ``dma-heap:NAME`` or ``udmabuf``
-        (a third party's), ``userptr``, ``mmap`` (two sets of buffers and a copy).
+        (a third party's), ``userptr``, ``memfd`` (between software stages where the kernel has no DMA-BUF allocator), ``mmap`` (two sets of buffers and a copy).
     rejected : list of (str, str)
         Ways that were tried before, and why each failed.
     """
@@ -143,12 +143,11 @@ def allocate(plan: LinkPlan, *, count: int | None = None, require_zero_copy: boo
             plan.pool = plan.copy_pool = None
             plan.rejected.append((way, str(error)))
             continue
-        plan.memory = way
         assert plan.pool is not None
         plan.allocator = plan.pool.allocator
-        if way != "mmap":
-            feature = "memory:DMABuf" if plan.pool.slot_buffers[0][0].fd >= 0 and plan.allocator != "memfd" else ""
-            plan.caps = plan.caps.with_features(*([feature] if feature else []))
+        plan.memory = "memfd" if plan.allocator == "memfd" and way.startswith("dmabuf") else way
+        if plan.memory not in ("mmap", "userptr", "memfd"):
+            plan.caps = plan.caps.with_features("memory:DMABuf")
         return
     raise NegotiationError(
         f"{plan.name}: no memory that both sides can use; "

@@ -322,7 +322,7 @@ cdef class Loop:
             core = (<Node>self.c_nodes[i]).starved_of()
             if core != NULL:
                 atomic_add(&core.waiters, delta)
-                if core.free_count:
+                if atomic_load(&core.free_count):
                     found = True
         return found
 

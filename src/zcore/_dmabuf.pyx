@@ -1,7 +1,8 @@
 """One object per kernel buffer: identity, one mapping, one CPU-access bracket, fences."""
 
 cimport cython
-from libc.errno cimport EACCES, EBUSY, EINVAL, ENOTTY, EPERM, ETIME, ETIMEDOUT
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EACCES, EBUSY, EINTR, EINVAL, ENOTTY, EPERM, ETIMEDOUT
 from libc.stdint cimport intptr_t
 from libc.string cimport memset
 
@@ -211,19 +212,24 @@ cdef class DmaBuf:
         """
         if access & ~ACCESS_RW or not access:
             raise ValueError(f"access is READ (1), WRITE (2) or both (3), not {access}")
-        cdef int result
+        cdef int result = -EINTR
         cdef int timeout_ms = <int>(timeout * 1000)
-        with nogil:
-            result = memory_map(&self.memory)
-            if result >= 0:
-                result = memory_begin(&self.memory, access, timeout_ms)
-                if result < 0 and result == -ETIME:
-                    result = -ETIMEDOUT
-        if result < 0:
-            raise device_error(-result, "DMA_BUF_IOCTL_SYNC", self.allocator)
-        if access & ACCESS_WRITE and not self.memory.writable:
-            memory_end(&self.memory)
+        while result == -EINTR:
+            with nogil:
+                result = memory_map(&self.memory)
+                if result >= 0:
+                    if access & ACCESS_WRITE and not self.memory.writable:
+                        result = -EACCES
+                    else:
+                        result = memory_begin(&self.memory, access, timeout_ms)
+            if result == -EINTR:
+                PyErr_CheckSignals()
+        if result == -EACCES and self.memory.address != NULL and not self.memory.writable:
             raise device_error(EACCES, "mmap", self.allocator, "the buffer was exported read-only")
+        if result < 0:
+            raise device_error(
+                -result, "mmap" if self.memory.address == NULL else "DMA_BUF_IOCTL_SYNC", self.allocator
+            )
 
     def end_access(self):
         """Close CPU access; what was written is visible to devices from here on."""
@@ -277,10 +283,13 @@ cdef class DmaBuf:
 
     def wait(self, int access=ACCESS_READ, double timeout=5.0):
         """Wait until the fences that stand against this access have signalled; False on timeout."""
-        cdef int result
+        cdef int result = -EINTR
         cdef int timeout_ms = <int>(timeout * 1000)
-        with nogil:
-            result = wait_for_fences(&self.memory, access, timeout_ms)
+        while result == -EINTR:
+            with nogil:
+                result = wait_for_fences(&self.memory, access, timeout_ms)
+            if result == -EINTR:
+                PyErr_CheckSignals()
         if result == -ETIMEDOUT:
             return False
         check(result, "poll", self.allocator)
@@ -297,7 +306,7 @@ cdef class DmaBuf:
         return True
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        raise BufferError("look at a DmaBuf through a frame, or through access() and array()")
+        raise BufferError("look at a DmaBuf through a frame")
 
     def __repr__(self):
         return f"<DmaBuf {self.allocator} {self.memory.size} bytes inode {self.memory.inode}>"
@@ -345,7 +354,8 @@ cdef DmaBuf dmabuf_take(int fd, str allocator):
         if _UNIQUE:
             known = _registry.get((device, inode))
             if known is not None:
-                sys_close(fd)
+                if fd != known.memory.fd:  # its own number, given once more: closing it would leave a stale one
+                    sys_close(fd)
                 return known
         self = DmaBuf.__new__(DmaBuf)
         self.allocator = allocator

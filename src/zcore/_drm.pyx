@@ -99,6 +99,7 @@ class Property(NamedTuple):
 
 
 @cython.final
+@cython.no_gc_clear  # framebuffers that die in the same collection still need it; it refers to nothing that refers back
 cdef class Card:
     """An open DRM device.
 
@@ -113,7 +114,7 @@ cdef class Card:
         self.fd = device if isinstance(device, Fd) else Fd.open(device)
         self.path = self.fd.name
         self.handles = {}
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a framebuffer may die, and drop its handles, in a collection under the lock
         memset(&version, 0, sizeof(version))
         memset(name, 0, sizeof(name))
         version.name = name

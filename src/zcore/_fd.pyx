@@ -25,6 +25,9 @@ cdef class Fd:
     :meth:`dup` leaves the number with its owner. Every descriptor is close-on-exec.
     """
 
+    def __cinit__(self):
+        self.number = -1  # 0 is somebody's standard input, and __dealloc__ closes
+
     def __init__(self):
         raise TypeError("use Fd.open(), Fd.adopt() or Fd.dup()")
 

@@ -10,9 +10,8 @@ cdef class Frame:
 
 
 cdef class View:
-    cdef Pool pool  # whose memory the view shows
-    cdef Slot *slot
-    cdef Memory *memory
+    cdef Frame frame  # whose lease keeps the slot
+    cdef Memory *bracketed  # NULL: this memory needs no bracket
 
 
 cdef object frame_from_slot(Pool pool, Slot *slot)

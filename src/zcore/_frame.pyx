@@ -3,20 +3,26 @@
 cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.ref cimport Py_INCREF
-from libc.stdint cimport int64_t, uint64_t
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_INCREF, PyObject
+from libc.errno cimport EINTR
+from libc.stdint cimport int64_t
 
 from zcore._dmabuf cimport memory_begin, memory_end, memory_map
 from zcore._errors cimport device_error
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
-from zcore._pool cimport Memory, Plane, Pool, Slot, set_frame_factory, slot_drop, slot_hold
+from zcore._pool cimport MAX_PLANES, ArraySpec, Memory, Plane, Pool, Slot, set_frame_factory, slot_drop
 from zcore._sys cimport atomic_add, atomic_load
+
+import numpy as np
 
 
 cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyArray_Descr:
+        pass
     # Steals a reference to the descriptor.
     object PyArray_NewFromDescr(
-        void *subtype, void *descr, int nd, const cnp.npy_intp *dims, const cnp.npy_intp *strides, void *data,
+        void *subtype, PyArray_Descr *descr, int nd, const cnp.npy_intp *dims, const cnp.npy_intp *strides, void *data,
         int flags, void *obj,
     )
     void *PyArray_Type_address "&PyArray_Type"
@@ -183,7 +189,10 @@ cdef class Frame:
 
     def planes(self, bint write=False):
         """See each colour plane as a numpy array, without a copy: NV12 gives Y ``(h, w)`` and UV ``(h/2, w/2, 2)``."""
-        return tuple([view_component(self, i, write) for i in range(len(self.pool.array_specs))])
+        cdef int count = self.pool.array_count
+        if count == 2:  # NV12 and its kin: most of what asks for planes
+            return view_component(self, 0, write), view_component(self, 1, write)
+        return tuple([view_component(self, i, write) for i in range(count)])
 
     def __dlpack__(self, **options):
         return self.array().__dlpack__(**options)
@@ -234,12 +243,11 @@ cdef class Frame:
             self.slot = NULL
 
 
-
 @cython.final
-@cython.no_gc  # View -> Pool only; a pool never points at its views
+@cython.no_gc  # View -> Frame only; a frame never points at its views
 @cython.freelist(32)
 cdef class View:
-    """What a numpy array over a frame has as its base: one reference on the slot and one open CPU access.
+    """What a numpy array over a frame has as its base: it keeps the frame's lease, and has one CPU access open.
 
     numpy gives every derived array the same base, so this object dies with the last of them, in whatever thread.
     It has no buffer protocol on purpose: numpy then refuses to make a read-only view writable.
@@ -249,81 +257,98 @@ cdef class View:
         raise TypeError("views come from Frame.array() and Frame.planes()")
 
     def __dealloc__(self):
-        cdef Slot *slot = self.slot
-        cdef Memory *memory = self.memory
-        if slot == NULL:
+        cdef Memory *memory = self.bracketed
+        if self.frame is None:
             return
-        self.slot = NULL
-        with nogil:  # END may clean caches for a while; it comes before the slot can go to a device
-            memory_end(memory)
-            atomic_add(&slot.exports, -1)
-            slot_drop(slot)
+        if memory != NULL:
+            with nogil:  # END may clean caches for a while; it comes before the slot can go to a device
+                memory_end(memory)
+        atomic_add(&self.frame.slot.exports, -1)
 
 
-cdef View open_view(Frame frame, int plane, bint write):
-    cdef Slot *slot = frame._slot()
-    cdef Memory *memory = slot.planes[plane].memory
-    cdef uint64_t access = ACCESS_RW if write else ACCESS_READ
-    cdef int result = 0
+cdef View open_view(Frame frame, Memory *memory, bint write):
     cdef View view
+    cdef int result = 0
     if write and not frame.pool.writable:
         raise ValueError(f"frames of {frame.pool.name} are filled by a device and are read-only; copy what you change")
-    if memory.coherent and memory.address != NULL:
-        result = memory_begin(memory, access, 0)
-    else:
-        with nogil:
-            result = memory_map(memory)
-            if result >= 0:
-                result = memory_begin(memory, access, 5000)
-    if result < 0:
-        raise device_error(-result, "DMA_BUF_IOCTL_SYNC" if memory.address != NULL else "mmap", frame.pool.name)
     view = View.__new__(View)
+    # Pinned before the GIL goes: another thread may call release() meanwhile. A view that fails unpins as it dies.
+    atomic_add(&frame.slot.exports, 1)
+    view.frame = frame
+    if memory.address == NULL or not memory.coherent:
+        result = -EINTR
+        while result == -EINTR:
+            with nogil:
+                result = memory_map(memory)
+                if result >= 0:
+                    result = memory_begin(memory, ACCESS_RW if write else ACCESS_READ, 5000)
+            if result == -EINTR:  # from the wait for fences
+                PyErr_CheckSignals()
+        if result < 0:
+            raise device_error(-result, "DMA_BUF_IOCTL_SYNC" if memory.address != NULL else "mmap", frame.pool.name)
+        view.bracketed = memory
     if write and not memory.writable:
-        memory_end(memory)
         raise ValueError(f"buffers of {frame.pool.name} were exported read-only")
-    slot_hold(slot)
-    atomic_add(&slot.exports, 1)
-    view.pool = frame.pool
-    view.slot = slot
-    view.memory = memory
     return view
 
 
 cdef object view_component(Frame frame, int component, bint write):
     """One colour plane as an array whose base is a View."""
     cdef Slot *slot = frame._slot()
-    cdef tuple spec
+    cdef ArraySpec *spec = &frame.pool.arrays[component]
     cdef Plane *plane
     cdef View view
-    cdef cnp.npy_intp c_shape[4]
-    cdef cnp.npy_intp c_strides[4]
-    cdef int dimensions, i
-    cdef char *data
-    cdef size_t start
-    if not 0 <= component < len(frame.pool.array_specs):
+    cdef Py_ssize_t payload
+    cdef const Py_ssize_t *shape
+    cdef size_t start, end
+    if component >= frame.pool.array_count:
         raise ValueError(f"frames of {frame.pool.name} ({frame.pool.format}) cannot be seen as arrays")
-    spec = <tuple>frame.pool.array_specs[component]
-    memory_plane, offset, dtype, shape, strides = spec
-    plane = &slot.planes[<int>memory_plane]
-    dimensions = len(shape)
-    for i in range(dimensions):
-        c_shape[i] = shape[i]
-        c_strides[i] = strides[i]
-    start = <size_t>offset + plane.data_offset
-    if dimensions == 1 and c_shape[0] < 0:  # coded: the payload
-        c_shape[0] = plane.used - plane.data_offset
-        if c_shape[0] * c_strides[0] + start > plane.length:
-            raise ValueError(f"the driver says {plane.used} bytes in a plane of {plane.length}")
-    view = open_view(frame, memory_plane, write)
-    data = <char *>plane.memory.address + plane.offset + start
-    Py_INCREF(dtype)  # PyArray_NewFromDescr takes over one reference
+    plane = &slot.planes[spec.memory_plane]
+    start = spec.offset + plane.data_offset
+    end = start + spec.extent
+    shape = spec.shape
+    if spec.payload:  # coded: as long as it is
+        payload = plane.used - plane.data_offset
+        shape = &payload
+        end = start + payload * spec.strides[0]
+    if end > plane.length or plane.memory == NULL:
+        raise ValueError(
+            f"colour plane {component} ends at byte {end}, frames of {frame.pool.name} have {plane.length} there"
+        )
+    view = open_view(frame, plane.memory, write)
+    Py_INCREF(<object>spec.dtype)  # PyArray_NewFromDescr takes over one reference
     array = PyArray_NewFromDescr(
-        PyArray_Type_address, <void *>dtype, dimensions, c_shape, c_strides, data,
+        PyArray_Type_address, <PyArray_Descr *>spec.dtype, spec.dimensions, <const cnp.npy_intp *>shape,
+        <const cnp.npy_intp *>spec.strides, <char *>plane.memory.address + plane.offset + start,
         cnp.NPY_ARRAY_WRITEABLE if write else 0, NULL,
     )
-    cnp.PyArray_UpdateFlags(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
     cnp.set_array_base(array, view)
     return array
+
+
+cdef int describe_arrays(Pool pool, arrays) except -1:
+    """Spell out in C how numpy sees the colour planes: they are read once, views are made per frame."""
+    cdef ArraySpec *c_spec
+    for memory_plane, offset, dtype, shape, strides in arrays:
+        c_spec = &pool.arrays[pool.array_count]
+        dtype = np.dtype(dtype)
+        payload = len(shape) == 1 and shape[0] < 0
+        if not (0 < len(shape) == len(strides) <= 4 and min(strides) >= 0 and (payload or min(shape) >= 0)
+                and memory_plane < MAX_PLANES):
+            raise ValueError(f"{pool.name}: shape {shape} with strides {strides} in plane {memory_plane} is no picture")
+        c_spec.memory_plane = memory_plane
+        c_spec.offset = offset
+        c_spec.dimensions = len(shape)
+        c_spec.payload = payload
+        c_spec.extent = dtype.itemsize
+        for i, (count, stride) in enumerate(zip(shape, strides, strict=True)):
+            c_spec.shape[i] = count
+            c_spec.strides[i] = stride
+            c_spec.extent += max(count - 1, 0) * stride
+        Py_INCREF(dtype)  # given back by the pool
+        c_spec.dtype = <PyObject *>dtype
+        pool.array_count += 1
+    return 0
 
 
 cdef object frame_from_slot(Pool pool, Slot *slot):
@@ -334,4 +359,4 @@ cdef object frame_from_slot(Pool pool, Slot *slot):
     return self
 
 
-set_frame_factory(frame_from_slot)
+set_frame_factory(frame_from_slot, describe_arrays)

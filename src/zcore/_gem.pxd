@@ -6,7 +6,7 @@ from zcore._drm cimport Card
 cdef class Framebuffer:
     cdef readonly Card card
     cdef readonly uint32_t id
-    cdef list imported  # identities whose handles it holds
+    cdef tuple imported  # identities whose handles it holds; a tuple, because the cycle collector empties lists
     cdef tuple buffers  # kept alive: their inodes must not be reused while a handle is registered under them
 
 

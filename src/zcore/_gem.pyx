@@ -77,24 +77,27 @@ cdef class Framebuffer:
 
     def close(self):
         """Remove it and close the handles that nobody else uses; a second call does nothing."""
-        cdef uint32_t id = self.id
-        cdef int fd = self.card.fd.number
-        self.id = 0
-        if id and self.card.fd.ours():
-            with nogil:  # may wait for a frame where it is still shown
-                sys_ioctl_restart(fd, ZC_DRM_IOCTL_MODE_RMFB, &id)
-        imported, self.imported = self.imported, []
-        for identity in imported:
-            drop_handle(self.card, identity)
-        self.buffers = ()
+        remove(self)
 
     def __dealloc__(self):
-        cdef uint32_t id = self.id
-        if id and self.card.fd.ours():
-            sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_RMFB, &id)
+        if self.card is not None:
+            remove(self)
 
     def __repr__(self):
         return f"<Framebuffer {self.id}>"
+
+
+cdef void remove(Framebuffer self):
+    cdef uint32_t id = self.id
+    cdef int fd = self.card.fd.number
+    self.id = 0
+    if id and self.card.fd.ours():
+        with nogil:  # may wait for a frame where it is still shown
+            sys_ioctl_restart(fd, ZC_DRM_IOCTL_MODE_RMFB, &id)
+    imported, self.imported = self.imported, ()
+    for identity in imported:
+        drop_handle(self.card, identity)
+    self.buffers = ()
 
 
 cdef Framebuffer import_framebuffer(
@@ -105,7 +108,7 @@ cdef Framebuffer import_framebuffer(
     cdef DmaBuf buffer
     cdef int result
     self.card = card
-    self.imported = []
+    self.imported = ()
     self.buffers = buffers
     memset(&command, 0, sizeof(command))
     command.width = width
@@ -114,8 +117,12 @@ cdef Framebuffer import_framebuffer(
     if modifier is not None:
         command.flags = ZC_DRM_MODE_FB_MODIFIERS
     handles = {}
+    if not 0 < len(components) <= 4:
+        raise ValueError(f"a framebuffer has 1 to 4 colour planes, not {len(components)}")
     try:
         for i, (plane, offset, stride, rows) in enumerate(components):
+            if not isinstance(buffers[plane], DmaBuf):  # None would pass as one
+                raise TypeError(f"memory plane {plane} is no DmaBuf: {buffers[plane]!r}")
             buffer = buffers[plane]
             if offset + stride * rows > buffer.memory.size + stride:  # the last row may be shorter than the stride
                 raise device_error(
@@ -124,7 +131,7 @@ cdef Framebuffer import_framebuffer(
                 )
             if buffer.identity not in handles:  # one handle for all colour planes of one buffer
                 handles[buffer.identity] = hold_handle(card, buffer)
-                self.imported.append(buffer.identity)
+                self.imported += (buffer.identity,)
             command.handles[i] = handles[buffer.identity]
             command.pitches[i] = stride
             command.offsets[i] = offset

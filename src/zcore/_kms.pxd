@@ -29,9 +29,11 @@ cdef class Scanout:
     cdef Slot *current  # on the screen
     cdef Slot *pending  # committed, not flipped yet
     cdef Attached attached[MAX_SLOTS]
-    cdef dict framebuffers  # (pool id, slot index) -> Framebuffer
+    cdef dict framebuffers  # (pool id, slot index) -> (Framebuffer, Pool)
+    cdef tuple pools  # whose slots it may hold; a tuple, because the cycle collector empties dicts
     cdef char events[1024]
 
+    cdef int keep(self, Pool pool) except -1
     cdef uint32_t framebuffer_of(self, Slot *slot) noexcept nogil  # 0 = not attached yet
     cdef int submit(self, Slot *slot) noexcept nogil  # takes over the reference unless it fails
     cdef int collect(self) noexcept nogil  # flips seen, or -errno (-EAGAIN = none yet)

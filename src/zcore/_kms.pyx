@@ -1,12 +1,13 @@
 """Frames on a KMS plane: nonblocking commits, flip events, and a frame held until the flip that replaces it."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENOENT, ETIMEDOUT
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EBUSY, EINTR, EINVAL, ENODEV, ENOENT, ETIMEDOUT
 from libc.string cimport memset
 
 from zcore._drm cimport Card
 from zcore._errors cimport check, device_error
-from zcore._frame cimport Frame
+from zcore._frame cimport Frame, frame_from_slot
 from zcore._gem cimport Framebuffer, import_framebuffer
 from zcore._pool cimport Pool, holder_id, slot_drop, slot_hold
 from zcore._sys cimport sys_ioctl_restart, sys_read, sys_wait
@@ -29,7 +30,7 @@ cdef extern from "<poll.h>" nogil:
 
 
 @cython.final
-@cython.no_gc_clear  # __dealloc__ drops slots that live in pools held through `framebuffers`
+@cython.no_gc_clear  # __dealloc__ drops slots that live in `pools`
 cdef class Scanout:
     """One plane of one CRTC that shows frames.
 
@@ -61,6 +62,7 @@ cdef class Scanout:
         self.legacy = legacy
         self.holder = holder_id(name)
         self.framebuffers = {}
+        self.pools = ()
 
     def attach(self, Pool pool not None, modifier=None):
         """Import every slot of a pool once, so that showing one costs a commit and nothing else.
@@ -80,9 +82,14 @@ cdef class Scanout:
         key = (pool.core.id, index)
         entry = self.framebuffers.get(key)
         if entry is None:
+            if not 0 <= index < pool.core.count:
+                raise IndexError(f"{self.name}: pool {pool.name} has {pool.core.count} slots, not {index}")
+            self.keep(pool)
             framebuffer = import_framebuffer(
-                self.card, pool.buffers[index], pool.components, pool.core.width, pool.core.height,
-                pool.core.drm_fourcc, modifier,
+                self.card, pool.buffers[index],
+                [(plane, offset + pool.core.slots[index].planes[plane].offset, stride, rows)
+                 for plane, offset, stride, rows in pool.components],
+                pool.core.width, pool.core.height, pool.core.drm_fourcc, modifier,
             )
             self.framebuffers[key] = entry = (framebuffer, pool)
             self.attaches += 1
@@ -90,11 +97,18 @@ cdef class Scanout:
         self.attached[index].framebuffer = (<Framebuffer>entry[0]).id
         return entry[0]
 
+    cdef int keep(self, Pool pool) except -1:
+        if pool not in self.pools:
+            self.pools += (pool,)
+        return 0
+
     def hold_first(self, Frame frame not None):
         """Say which frame the mode was set with: it is on the screen."""
         if self.current != NULL:
             raise ValueError(f"{self.name}: shows a frame already")
-        slot_hold(frame._slot())
+        frame._slot()
+        self.keep(frame.pool)
+        slot_hold(frame.slot)
         self.current = frame.slot
 
     def show(self, Frame frame not None, double timeout=1.0):
@@ -119,18 +133,24 @@ cdef class Scanout:
 
     def wait(self, double timeout=1.0):
         """Wait until no flip is on its way."""
-        cdef int result = 0
+        cdef int result = -EINTR
         cdef int timeout_ms = <int>(timeout * 1000)
         cdef int fd = self.card.fd.number
-        with nogil:
-            while self.pending != NULL:
-                result = self.collect()
-                if result == -EAGAIN:
-                    result = sys_wait(fd, POLLIN, timeout_ms)
-                    if result == 0:
-                        result = -ETIMEDOUT
-                if result < 0:
-                    break
+        while result == -EINTR:
+            result = 0
+            with nogil:
+                while self.pending != NULL:
+                    result = self.collect()
+                    if result == -EAGAIN:
+                        result = sys_wait(fd, POLLIN, timeout_ms)
+                        if result == 0:
+                            result = -ETIMEDOUT
+                        elif result > 0 and not result & POLLIN:  # a hang-up would be told for ever
+                            result = -ENODEV
+                    if result < 0:
+                        break
+            if result == -EINTR:
+                PyErr_CheckSignals()
         if result < 0:
             raise device_error(-result, "flip event", self.name)
 
@@ -138,6 +158,16 @@ cdef class Scanout:
     def holds(self):
         """How many frames are on the screen or on their way."""
         return (self.current != NULL) + (self.pending != NULL)
+
+    def frame_on_screen(self):
+        """Give the frame that is on the screen, or ``None``; holding it keeps it there unchanged."""
+        if self.current == NULL:
+            return None
+        for (pool_id, index), (_, pool) in self.framebuffers.items():
+            if pool_id == self.current.core.id and index == <int>self.current.index:
+                slot_hold(self.current)
+                return frame_from_slot(pool, self.current)
+        return None
 
     def release(self):
         """Give up the frames and remove the framebuffers; the plane must show something else, or nothing, by now."""
@@ -151,6 +181,7 @@ cdef class Scanout:
         entries, self.framebuffers = self.framebuffers, {}
         for framebuffer, _ in entries.values():
             framebuffer.close()
+        self.pools = ()
 
     def __dealloc__(self):
         if self.pending != NULL:
@@ -205,11 +236,11 @@ cdef class Scanout:
         cdef int offset = 0, seen = 0
         cdef zc_drm_event *event
         cdef zc_drm_event_vblank *vblank
-        if count < 0:
-            return count
+        if count <= 0:  # nothing at all is what a descriptor says that nobody will write to any more
+            return count or -ENODEV
         while offset + <int>sizeof(zc_drm_event) <= count:
             event = <zc_drm_event *>(self.events + offset)
-            if event.length < sizeof(zc_drm_event):
+            if event.length < sizeof(zc_drm_event) or event.length > <uint32_t>(count - offset):
                 return -EINVAL
             if event.type == ZC_DRM_EVENT_FLIP_COMPLETE and event.length >= sizeof(zc_drm_event_vblank):
                 vblank = <zc_drm_event_vblank *>event

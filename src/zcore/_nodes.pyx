@@ -12,7 +12,7 @@ from zcore._errors cimport check
 from zcore._frame cimport Frame, frame_from_slot
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
 from zcore._kms cimport Scanout
-from zcore._pool cimport Core, Pool, Slot, core_take, holder_id, slot_drop, slot_hold, slot_lease
+from zcore._pool cimport Core, Pool, Slot, core_take, holder_id, slot_drop, slot_hold
 from zcore._sys cimport sys_close, sys_read
 from zcore._v4l2 cimport Queue
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
@@ -274,11 +274,10 @@ cdef class CopyNode(Node):
             return 0
         if not self.sink.has_room():
             return 0
-        new = core_take(&self.pool.core)
+        new = core_take(&self.pool.core, self.holder)
         self.starving = new == NULL
         if new == NULL:
             return 0
-        slot_lease(new, self.holder)
         old = self.source.pop()
         result = copy_slot(old, new)
         slot_drop(old)
@@ -393,11 +392,10 @@ cdef class PythonNode(Node):
             if sys_read(self.clock, &ticks, sizeof(ticks)) < 0:
                 return 0
         if self.sink is not None:
-            room = core_take(&self.pool.core)
+            room = core_take(&self.pool.core, self.holder)
             self.starving = room == NULL
             if room == NULL:
                 return 0
-            slot_lease(room, self.holder)
         if self.source is not None:
             given = self.source.pop()
             given.holder = self.holder

@@ -1,4 +1,5 @@
 # Slots, leases and reference counts.
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._dmabuf cimport DmaBuf, Memory, pthread_mutex_t
@@ -7,6 +8,7 @@ from zcore._dmabuf cimport DmaBuf, Memory, pthread_mutex_t
 cdef enum:
     MAX_PLANES = 8  # VIDEO_MAX_PLANES; DRM has 4
     MAX_SLOTS = 64
+    MAX_COMPONENTS = 4  # colour planes; DRM has no more
 
 
 cdef enum SlotState:
@@ -52,6 +54,18 @@ cdef struct Component:
     uint32_t rows
 
 
+# How numpy sees one colour plane.
+cdef struct ArraySpec:
+    PyObject *dtype  # owned
+    uint32_t memory_plane
+    size_t offset
+    size_t extent  # bytes from its first to behind its last element
+    bint payload  # one-dimensional, and as long as the payload is
+    int dimensions
+    Py_ssize_t shape[4]
+    Py_ssize_t strides[4]
+
+
 cdef struct Core:
     pthread_mutex_t lock
     uint64_t id  # never used twice, unlike an address
@@ -69,7 +83,7 @@ cdef struct Core:
     uint32_t width
     uint32_t height
     int component_count
-    Component components[4]
+    Component components[MAX_COMPONENTS]
     uint64_t acquired
     uint64_t recycled
     uint64_t starved
@@ -77,6 +91,7 @@ cdef struct Core:
 
 
 ctypedef object (*FrameFactory)(Pool pool, Slot *slot)
+ctypedef int (*ArrayReader)(Pool pool, arrays) except -1
 
 
 cdef class Pool:
@@ -91,23 +106,25 @@ cdef class Pool:
     cdef object grow
     cdef object on_close
     cdef list buffers  # per slot: tuple of DmaBuf
-    cdef tuple array_specs  # per colour plane: (memory plane, offset, dtype, shape, strides)
+    cdef int array_count
+    cdef ArraySpec arrays[MAX_COMPONENTS]
     cdef object __weakref__
 
     cdef int add_slot(self, tuple buffers, list planes) except -1
-    cdef Slot *wait_for_slot(self, timeout) except NULL
+    cdef Slot *wait_for_slot(self, timeout, int holder) except NULL
     cdef void set_active(self, bint active) noexcept
 
 
 cdef enum:
+    HOLDER_DEVICE = -1
     HOLDER_PYTHON = 0
 
 # A slot's reference count; dropping the last one is giving it back.
-cdef Slot *core_take(Core *core) noexcept nogil  # NULL = none is free
+cdef Slot *core_take(Core *core, int holder) noexcept nogil  # NULL = none is free
 cdef void slot_lease(Slot *slot, int holder) noexcept nogil
 cdef void slot_hold(Slot *slot) noexcept nogil
 cdef void slot_drop(Slot *slot) noexcept nogil
 cdef void core_drain_bell(Core *core) noexcept nogil
 
 cdef int holder_id(str name) except -1
-cdef void set_frame_factory(FrameFactory factory) noexcept
+cdef void set_frame_factory(FrameFactory factory, ArrayReader reader) noexcept

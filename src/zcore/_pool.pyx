@@ -6,6 +6,7 @@ taken, an exception is raised or a system call is made.
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_CLEAR
 from libc.errno cimport ETIMEDOUT
 from libc.stdlib cimport calloc, free
 
@@ -25,8 +26,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
         EFD_SEMAPHORE
 
 cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
+    enum: POLLIN
 
 
 _ids = itertools.count(1)
@@ -34,12 +34,14 @@ _holder_names = ["python"]  # few and bounded: names of stages, links and device
 _holder_index = {"python": 0}  # HOLDER_PYTHON
 
 cdef FrameFactory frame_factory = NULL
+cdef ArrayReader describe_arrays = NULL
 
 
-cdef void set_frame_factory(FrameFactory factory) noexcept:
+cdef void set_frame_factory(FrameFactory factory, ArrayReader reader) noexcept:
     """Called by the module of :class:`Frame`, which knows this one and not the other way round."""
-    global frame_factory
+    global frame_factory, describe_arrays
     frame_factory = factory
+    describe_arrays = reader
 
 
 cdef int holder_id(str name) except -1:
@@ -104,7 +106,6 @@ cdef class Pool:
         self.on_close = on_close
         self.grow = grow
         self.maximum = maximum
-        self.array_specs = ()
         self.core.id = next(_ids)
 
     def describe(self, *, fourcc=0, drm_fourcc=0, modifier=0, size=(0, 0), components=(), arrays=()):
@@ -121,8 +122,8 @@ cdef class Pool:
         arrays : sequence of (memory plane, offset, dtype, shape, strides)
             How numpy sees each colour plane.
         """
-        if len(components) > 4:
-            raise ValueError(f"a frame has four colour planes at most, not {len(components)}")
+        if max(len(components), len(arrays)) > MAX_COMPONENTS or self.array_count:
+            raise ValueError(f"a frame has {MAX_COMPONENTS} colour planes at most, and is described once")
         self.core.v4l2_fourcc = fourcc
         self.core.drm_fourcc = drm_fourcc
         self.core.modifier = modifier
@@ -130,7 +131,7 @@ cdef class Pool:
         self.core.component_count = len(components)
         for i, (plane, offset, stride, rows) in enumerate(components):
             self.core.components[i] = Component(plane, offset, stride, rows)
-        self.array_specs = tuple(arrays)
+        describe_arrays(self, arrays)
 
     def add(self, buffers, planes=None):
         """Add a slot.
@@ -160,9 +161,11 @@ cdef class Pool:
         slot.index = index
         slot.plane_count = len(buffers)
         for i in range(slot.plane_count):
+            if not isinstance(buffers[i], DmaBuf):  # None would pass as one
+                raise TypeError(f"plane {i} is no DmaBuf: {buffers[i]!r}")
             buffer = buffers[i]
             offset, length = planes[i]
-            if offset + length > buffer.memory.size:
+            if offset < 0 or length < 0 or offset + length > buffer.memory.size:
                 raise ValueError(f"plane {i} ends at {offset + length}, its buffer has {buffer.memory.size} bytes")
             slot.planes[i].memory = &buffer.memory
             slot.planes[i].offset = offset
@@ -197,13 +200,13 @@ cdef class Pool:
         PoolClosedError
             The pool was deactivated.
         """
-        cdef Slot *slot = core_take(&self.core)
+        cdef int c_holder = HOLDER_PYTHON if holder == "python" else holder_id(holder)
+        cdef Slot *slot = core_take(&self.core, c_holder)
         if slot == NULL:
-            slot = self.wait_for_slot(timeout)
-        slot_lease(slot, HOLDER_PYTHON if holder == "python" else holder_id(holder))
+            slot = self.wait_for_slot(timeout, c_holder)
         return frame_factory(self, slot)
 
-    cdef Slot *wait_for_slot(self, timeout) except NULL:
+    cdef Slot *wait_for_slot(self, timeout, int holder) except NULL:
         cdef Slot *slot = NULL
         cdef int slice_ms
         cdef uint64_t ignored
@@ -220,11 +223,11 @@ cdef class Pool:
             # Announce first, look again, then sleep: a slot that comes back in between rings the bell.
             atomic_add(&self.core.waiters, 1)
             with nogil:
-                slot = core_take(&self.core)
+                slot = core_take(&self.core, holder)
                 if slot == NULL and slice_ms > 0 and self.core.active:
                     if sys_wait(self.core.bell, POLLIN, slice_ms) > 0:
                         sys_read(self.core.bell, &ignored, sizeof(ignored))
-                    slot = core_take(&self.core)
+                    slot = core_take(&self.core, holder)
             atomic_add(&self.core.waiters, -1)
             if slot != NULL:
                 return slot
@@ -257,12 +260,8 @@ cdef class Pool:
     def stats(self):
         """Counters since the pool was made: acquired, recycled, starved, high_water; and size, free, leased now."""
         return {
-            "size": self.core.count,
-            "free": self.core.free_count,
-            "leased": self.core.leased,
-            "acquired": self.core.acquired,
-            "recycled": self.core.recycled,
-            "starved": self.core.starved,
+            "size": self.core.count, "free": self.core.free_count, "leased": self.core.leased,
+            "acquired": self.core.acquired, "recycled": self.core.recycled, "starved": self.core.starved,
             "high_water": self.core.high_water,
         }
 
@@ -326,13 +325,15 @@ cdef class Pool:
     @property
     def closed(self):
         """Whether :meth:`close` was called."""
-        return not self.core.active
+        return not self.core.active and not self.flushing
 
     def __repr__(self):
         return f"<Pool {self.name} of {self.core.count} by {self.allocator}>"
 
     def __dealloc__(self):
         # Every frame holds its pool, so no slot is out when this runs.
+        for i in range(self.array_count):
+            Py_CLEAR(self.arrays[i].dtype)
         if self.core.bell > 0:
             sys_close(self.core.bell)
         free(self.core.slots)
@@ -340,8 +341,17 @@ cdef class Pool:
         pthread_mutex_destroy(&self.core.lock)
 
 
-cdef Slot *core_take(Core *core) noexcept nogil:
-    """Take a free slot; NULL where there is none. The caller owns the only reference."""
+cdef inline void mark_leased(Core *core, Slot *slot, int holder) noexcept nogil:  # under the lock
+    slot.state = SLOT_LEASED
+    slot.holder = holder
+    core.acquired += 1
+    core.leased += 1
+    if core.leased > core.high_water:
+        core.high_water = core.leased
+
+
+cdef Slot *core_take(Core *core, int holder) noexcept nogil:
+    """Take a free slot for a holder, or for the device that will fill it; the caller owns the only reference."""
     cdef Slot *slot = NULL
     pthread_mutex_lock(&core.lock)
     if core.active and core.free_count:
@@ -349,21 +359,17 @@ cdef Slot *core_take(Core *core) noexcept nogil:
         slot = &core.slots[core.free[core.free_count]]
         slot.references = 1
         slot.state = SLOT_DEVICE
+        if holder != HOLDER_DEVICE:
+            mark_leased(core, slot, holder)
     pthread_mutex_unlock(&core.lock)
     return slot
 
 
 cdef void slot_lease(Slot *slot, int holder) noexcept nogil:
-    """A slot that was taken, and filled by its device where it has one, goes to its first holder."""
-    cdef Core *core = slot.core
-    pthread_mutex_lock(&core.lock)
-    slot.state = SLOT_LEASED
-    slot.holder = holder
-    core.acquired += 1
-    core.leased += 1
-    if core.leased > core.high_water:
-        core.high_water = core.leased
-    pthread_mutex_unlock(&core.lock)
+    """A slot that its device has filled goes to its first holder."""
+    pthread_mutex_lock(&slot.core.lock)
+    mark_leased(slot.core, slot, holder)
+    pthread_mutex_unlock(&slot.core.lock)
 
 
 cdef void slot_hold(Slot *slot) noexcept nogil:
@@ -373,9 +379,11 @@ cdef void slot_hold(Slot *slot) noexcept nogil:
 cdef void slot_drop(Slot *slot) noexcept nogil:
     """Drop a reference; the last one gives the slot back and wakes whoever waits for it."""
     cdef Core *core = slot.core
-    if atomic_add(&slot.references, -1) != 0:
+    # Whoever has the only reference is alone with it: the atomic subtraction is for those who share.
+    if atomic_load(&slot.references) != 1 and atomic_add(&slot.references, -1) != 0:
         return
     pthread_mutex_lock(&core.lock)
+    slot.references = 0
     if slot.state == SLOT_LEASED:
         core.recycled += 1
         core.leased -= 1

@@ -22,6 +22,7 @@ typedef struct zc_hook {
     int (*open)(void *context, const char *path, int flags);
     int (*ioctl)(void *context, int fd, unsigned long request, void *argument);
     intptr_t (*mmap)(void *context, int fd, size_t length, int protection, int64_t offset);
+    int (*wait)(void *context, int fd, short events, int timeout_ms);
     void *context;
 } zc_hook;
 

@@ -9,12 +9,12 @@ cdef extern from "_sys.h" nogil:
         int (*open)(void *context, const char *path, int flags) noexcept nogil
         int (*ioctl)(void *context, int fd, unsigned long request, void *argument) noexcept nogil
         intptr_t (*mmap)(void *context, int fd, size_t length, int protection, int64_t offset) noexcept nogil
+        int (*wait)(void *context, int fd, short events, int timeout_ms) noexcept nogil
         void *context
 
     int sys_identity "zc_identity"(int fd, uint64_t *device, uint64_t *inode)
     int64_t sys_size "zc_size"(int fd)
     int sys_dup "zc_dup"(int fd)
-    int sys_wait "zc_wait"(int fd, short events, int timeout_ms)
     int sys_wait_two "zc_wait_two"(int first, short first_events, int second, short second_events, int timeout_ms)
     int sys_notify "zc_notify"(int fd)
     int sys_read "zc_read"(int fd, void *target, size_t size)
@@ -31,3 +31,5 @@ cdef int sys_ioctl(int fd, unsigned long request, void *argument) noexcept nogil
 cdef int sys_ioctl_restart(int fd, unsigned long request, void *argument) noexcept nogil
 cdef intptr_t sys_mmap(int fd, size_t length, int protection, int64_t offset) noexcept nogil
 cdef int sys_munmap(void *address, size_t length) noexcept nogil
+# Waits for one descriptor; 0 = timeout, else the events. -EINTR comes back: the caller may hold signals to look at.
+cdef int sys_wait(int fd, short events, int timeout_ms) noexcept nogil

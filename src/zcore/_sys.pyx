@@ -1,7 +1,7 @@
 """The one seam between zcore and the kernel; tests put a fake kernel here."""
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.errno cimport EAGAIN, EINVAL
+from libc.errno cimport EAGAIN, EINTR, EINVAL
 from libc.stdint cimport int64_t, intptr_t
 
 
@@ -9,6 +9,7 @@ cdef extern from "_sys.h" nogil:
     int zc_real_open(const char *path, int flags)
     int zc_real_ioctl(int fd, unsigned long request, void *argument)
     intptr_t zc_real_mmap(int fd, size_t length, int protection, int64_t offset)
+    int zc_wait(int fd, short events, int timeout_ms)
     int munmap(void *address, size_t length)
     int _IOC_SIZE(unsigned long request)
 
@@ -17,17 +18,25 @@ cdef Hook *hook = NULL
 
 
 cdef int sys_open(const char *path, int flags) noexcept nogil:
-    cdef int result = ZC_PASS
-    if hook != NULL:
-        result = hook.open(hook.context, path, flags)
-    return zc_real_open(path, flags) if result == ZC_PASS else result
+    cdef int result = -EINTR
+    while result == -EINTR:
+        result = ZC_PASS
+        if hook != NULL:
+            result = hook.open(hook.context, path, flags)
+        if result == ZC_PASS:
+            result = zc_real_open(path, flags)
+    return result
 
 
 cdef int sys_ioctl(int fd, unsigned long request, void *argument) noexcept nogil:
-    cdef int result = ZC_PASS
-    if hook != NULL:
-        result = hook.ioctl(hook.context, fd, request, argument)
-    return zc_real_ioctl(fd, request, argument) if result == ZC_PASS else result
+    cdef int result = -EINTR
+    while result == -EINTR:
+        result = ZC_PASS
+        if hook != NULL:
+            result = hook.ioctl(hook.context, fd, request, argument)
+        if result == ZC_PASS:
+            result = zc_real_ioctl(fd, request, argument)
+    return result
 
 
 cdef int sys_ioctl_restart(int fd, unsigned long request, void *argument) noexcept nogil:
@@ -46,6 +55,13 @@ cdef intptr_t sys_mmap(int fd, size_t length, int protection, int64_t offset) no
 
 cdef int sys_munmap(void *address, size_t length) noexcept nogil:
     return -EINVAL if munmap(address, length) else 0
+
+
+cdef int sys_wait(int fd, short events, int timeout_ms) noexcept nogil:
+    cdef int result = ZC_PASS
+    if hook != NULL:
+        result = hook.wait(hook.context, fd, events, timeout_ms)
+    return zc_wait(fd, events, timeout_ms) if result == ZC_PASS else result
 
 
 cdef int hook_open(void *context, const char *path, int flags) noexcept with gil:
@@ -70,6 +86,13 @@ cdef intptr_t hook_mmap(void *context, int fd, size_t length, int protection, in
         return hook_failed(context, error)
 
 
+cdef int hook_wait(void *context, int fd, short events, int timeout_ms) noexcept with gil:
+    try:
+        return (<object>context).wait(fd, events, timeout_ms)
+    except BaseException as error:
+        return hook_failed(context, error)
+
+
 cdef int hook_failed(void *context, object error) noexcept:
     # A fake's own assertion must fail the test, not look like an errno: it is kept for the fixture to raise.
     try:
@@ -84,13 +107,14 @@ _installed = []
 
 
 def install_fake_kernel(fake):
-    """Send open, ioctl and mmap to a fake kernel; ``None`` restores the real one. For tests only.
+    """Send open, ioctl, mmap and poll to a fake kernel; ``None`` restores the real one. For tests only.
 
     Parameters
     ----------
     fake : object or None
-        Has ``open(path, flags)``, ``ioctl(fd, request, address, size)`` and ``mmap(fd, length, protection, offset)``,
-        each answering a value, ``-errno`` or :data:`PASS`, and a list ``failures`` that takes its exceptions.
+        Has ``open(path, flags)``, ``ioctl(fd, request, address, size)``, ``mmap(fd, length, protection, offset)`` and
+        ``wait(fd, events, timeout_ms)``, each answering a value, ``-errno`` or :data:`PASS`, and a list ``failures``
+        that takes its exceptions.
     """
     global hook
     cdef Hook *old = hook
@@ -102,6 +126,7 @@ def install_fake_kernel(fake):
         new.open = &hook_open
         new.ioctl = &hook_ioctl
         new.mmap = &hook_mmap
+        new.wait = &hook_wait
         new.context = <void *>fake
     hook = new
     PyMem_Free(old)

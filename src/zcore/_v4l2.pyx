@@ -18,7 +18,7 @@ from zcore._ioctl cimport (
     v4l2_streamoff,
     v4l2_streamon,
 )
-from zcore._pool cimport core_drain_bell, core_take, holder_id, slot_drop, slot_lease
+from zcore._pool cimport HOLDER_DEVICE, core_drain_bell, core_take, holder_id, slot_drop, slot_lease
 from zcore._sys cimport atomic_add, sys_wait_two
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_FLAG_ERROR,
@@ -226,7 +226,7 @@ cdef class Queue:
         cdef int result
         if self.c_state != QUEUE_READY:
             raise ValueError(f"{self.name}: cannot probe, it is {self.state}")
-        slot = core_take(&pool.core)
+        slot = core_take(&pool.core, HOLDER_DEVICE)
         if slot == NULL:
             raise ValueError(f"{self.name}: no buffer of {pool.name} is free to probe with")
         with nogil:
@@ -436,7 +436,7 @@ cdef class Queue:
         cdef Slot *slot
         cdef int result
         while self.queued_count < self.count and self.pool.core.free_count:
-            slot = core_take(&self.pool.core)
+            slot = core_take(&self.pool.core, HOLDER_DEVICE)
             if slot == NULL:
                 break
             result = self.queue_slot(slot)

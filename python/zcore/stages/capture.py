@@ -13,7 +13,7 @@ from zcore._v4l2_device import V4l2Device
 from zcore.errors import DeviceError, NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, SourceMixin, Stage
-from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, CAP_STREAMING, V4l2Pad, caps_of, capture_type
+from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, CAP_STREAMING, V4l2Pad, asked_code, caps_of, capture_type
 
 
 class Capture(Stage, SourceMixin):
@@ -62,6 +62,7 @@ class Capture(Stage, SourceMixin):
             raise ValueError(f"2 to 32 buffers, not {buffers}")
         self.device = str(device)
         self.format = find(format) if format is not None else None
+        self._code = asked_code(format)
         self.size = size
         self.rate = rate
         self.io_mode = io_mode
@@ -125,7 +126,7 @@ class Capture(Stage, SourceMixin):
         wanted = self.size or size
         now = pad.device.get_format(pad.type)
         width, height = wanted or (now.width, now.height)
-        caps = pad.set_format(fmt, width, height, bytesperline)
+        caps = pad.set_format(fmt, width, height, bytesperline, self._code)
         if wanted is not None and caps.size != tuple(wanted):
             raise NegotiationError(
                 f"{self.name} ({self.device}) has no {width}x{height} in {fmt}; "

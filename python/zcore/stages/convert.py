@@ -11,7 +11,7 @@ from zcore._v4l2_device import V4l2Device
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage
-from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, V4l2Pad, capture_type, output_type
+from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, V4l2Pad, asked_code, capture_type, output_type
 
 
 class Convert(Stage, SourceMixin, SinkMixin):
@@ -47,6 +47,7 @@ class Convert(Stage, SourceMixin, SinkMixin):
         super().__init__(name)
         self.device = str(device)
         self.format = find(format) if format is not None else None
+        self._code = asked_code(format)
         self.size = size
         self.io_modes = (output_io_mode, capture_io_mode)
         self.buffers = buffers
@@ -118,7 +119,7 @@ class Convert(Stage, SourceMixin, SinkMixin):
     def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
         """Set the format of the frames that go out, after that of those that come in."""
         width, height = self.size or self._input_size
-        caps = self.output.set_format(fmt, width, height, bytesperline)
+        caps = self.output.set_format(fmt, width, height, bytesperline, self._code)
         if caps.size != (width, height):
             raise NegotiationError(
                 f"{self.name} ({self.device}) was asked for {width}x{height} and answered with "

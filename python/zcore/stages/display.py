@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -176,6 +177,8 @@ class Display(Stage, SinkMixin):
         try:
             if card.fd.owned_here and self._before is not None:
                 self._before.restore()
+        except DeviceError as error:  # its owner will set what it wants; this process must still clean up
+            warnings.warn(f"what was on {self.device} before could not be put back: {error}", stacklevel=2)
         finally:
             self._before = None
             self._release(card)

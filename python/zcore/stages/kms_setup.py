@@ -181,6 +181,9 @@ class Snapshot:
         self._properties = {}
         if output.card.atomic:
             self._properties = {id: output.card.properties(id, type) for id, type in self._objects}
+            # The blob itself goes with the state that uses it, so its content is kept.
+            mode = self._properties[output.crtc]["MODE_ID"].value
+            self._mode = output.card.read_blob(mode) if mode else b""
 
     def restore(self) -> None:
         """Put everything back; what was dark goes dark."""
@@ -203,4 +206,10 @@ class Snapshot:
             if type == PLANE and before.get("CRTC_ID", Property(0, 0, 0)).value not in (0, output.crtc):
                 continue  # belongs to somebody else's CRTC
             settings[id] = {before[name].id: before[name].value for name in names if name in before}
-        card.commit(settings, ALLOW_MODESET)
+        blob = card.create_blob(self._mode) if self._mode else 0
+        try:
+            settings[output.crtc][self._properties[output.crtc]["MODE_ID"].id] = blob
+            card.commit(settings, ALLOW_MODESET)
+        finally:
+            if blob:
+                card.destroy_blob(blob)

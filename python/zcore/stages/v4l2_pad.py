@@ -9,7 +9,7 @@ from zcore._pool import Pool
 from zcore._v4l2 import Queue
 from zcore._v4l2_device import PixFormat, V4l2Device
 from zcore.errors import NegotiationError
-from zcore.formats import Format, UnknownFormatError, by_v4l2, fourcc_str
+from zcore.formats import Format, UnknownFormatError, by_v4l2, find, fourcc_str
 from zcore.stages.base import IO_MODES, LinkCaps, Pad, make_pool
 
 CAPTURE, OUTPUT, CAPTURE_MPLANE, OUTPUT_MPLANE = 1, 2, 9, 10
@@ -80,8 +80,13 @@ class V4l2Pad(Pad):
         """List the formats that zcore knows, in the driver's order."""
         return _known(self.device.formats(self.type))
 
-    def set_format(self, fmt: Format, width: int, height: int, bytesperline: int = 0) -> LinkCaps:
+    def set_format(
+        self, fmt: Format, width: int, height: int, bytesperline: int = 0, code: int | None = None
+    ) -> LinkCaps:
         """Set the format; what the driver granted comes back.
+
+        A format with two V4L2 fourccs (``NV12`` in one memory plane, ``NM12`` in two) is set as `code` where that is
+        given, else as whatever the driver lists, one memory plane first.
 
         Raises
         ------
@@ -89,7 +94,7 @@ class V4l2Pad(Pad):
             The driver answered with another format.
         """
         listed = {code for code, _, _ in self.device.formats(self.type)}
-        code = next((c for c in (fmt.v4l2, fmt.v4l2_mplane) if c in listed), None)
+        code = next((c for c in (code, fmt.v4l2, fmt.v4l2_mplane) if c in listed), None)
         if code is None:
             names = ", ".join(fourcc_str(c) for c in sorted(listed)) or "nothing"
             raise NegotiationError(f"{self.name} has no format {fmt}; it has {names}")
@@ -127,6 +132,14 @@ class V4l2Pad(Pad):
     def allocator(self) -> str:
         """The driver's own allocator."""
         return f"v4l2:{self.device.path}"
+
+
+def asked_code(name: str | Format | None) -> int | None:
+    """V4L2 fourcc that the user wrote out, where it decides between one and several memory planes."""
+    if not isinstance(name, str) or len(name) != 4:
+        return None
+    fmt = find(name)
+    return next((code for code in (fmt.v4l2, fmt.v4l2_mplane) if code is not None and fourcc_str(code) == name), None)
 
 
 def caps_of(granted: PixFormat, interval: tuple[int, int] | None = None) -> LinkCaps:

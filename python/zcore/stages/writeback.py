@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import select
 from typing import Any
 
@@ -12,7 +13,7 @@ from zcore._drm import Card
 from zcore._fd import Fd
 from zcore._gem import add_framebuffer, allocate_dumb
 from zcore._pool import Pool
-from zcore.errors import make_error
+from zcore.errors import DeviceError, make_error
 from zcore.formats import find
 from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, WRITEBACK, Output
 
@@ -21,6 +22,8 @@ XRGB = find("drm:XR24")
 
 def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarray[Any, Any]:
     """Let the card write what it scans out into a buffer, once.
+
+    A card that cannot do both at once leaves the screen dark for that frame.
 
     Parameters
     ----------
@@ -43,17 +46,24 @@ def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarr
     assert XRGB.drm is not None
     framebuffer = add_framebuffer(card, [buffer], [(0, 0, pitch, height)], (width, height), XRGB.drm)
     fence = ctypes.c_int32(-1)  # the kernel writes the fence's number here while it commits
+    job = {
+        connector: {
+            properties["CRTC_ID"].id: output.crtc,
+            properties["WRITEBACK_FB_ID"].id: framebuffer.id,
+            properties["WRITEBACK_OUT_FENCE_PTR"].id: ctypes.addressof(fence),
+        }
+    }
+    screen = card.properties(output.connector.id, CONNECTOR)["CRTC_ID"].id
+    back = {connector: {properties["CRTC_ID"].id: 0}}
     try:
-        card.commit(
-            {
-                connector: {
-                    properties["CRTC_ID"].id: output.crtc,
-                    properties["WRITEBACK_FB_ID"].id: framebuffer.id,
-                    properties["WRITEBACK_OUT_FENCE_PTR"].id: ctypes.addressof(fence),
-                }
-            },
-            ALLOW_MODESET,
-        )
+        try:
+            card.commit(job, ALLOW_MODESET)
+        except DeviceError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # Not beside the screen (the encoders are no clones of each other): in its place, for one frame.
+            card.commit(job | {output.connector.id: {screen: 0}}, ALLOW_MODESET)
+            back[output.connector.id] = {screen: output.crtc}
         with Fd.adopt(fence.value, "writeback fence") as done:
             if not select.select([done], [], [], timeout)[0]:
                 raise make_error(110, "writeback fence", card.path, "the card did not write the picture back")
@@ -62,7 +72,7 @@ def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarr
         pool.describe(size=(width, height), arrays=[(0, 0, np.dtype("u1"), (height, width, 4), (pitch, 4, 1))])
         return pool.acquire().array().copy()
     finally:
-        card.commit({connector: {properties["CRTC_ID"].id: 0}}, ALLOW_MODESET)
+        card.commit(back, ALLOW_MODESET)
         framebuffer.close()
 
 

@@ -1,0 +1,16 @@
+"""A strict fake of the kernel at the seam of ``zcore._sys``.
+
+Every descriptor is real: a device is one end of a socket pair (so poll, epoll, read and close work on it), a buffer is
+a memfd (so mmap, lseek and identity work on it). Rules that the kernel answers with an errno are answered with that
+errno; rules that it lets one break in silence are kept in ``FakeKernel.failures`` and fail the test.
+"""
+
+from .dmabuf import FakeDmaBuf, FakeHeap, FakeUdmabuf
+from .drm import FakeCard
+from .kernel import FakeKernel, Refusal
+from .structs import fourcc
+from .v4l2 import FakeCamera, FakeM2m
+
+__all__ = [
+    "FakeCamera", "FakeCard", "FakeDmaBuf", "FakeHeap", "FakeKernel", "FakeM2m", "FakeUdmabuf", "Refusal", "fourcc",
+]  # fmt: skip
