@@ -161,6 +161,7 @@ class Chain:
             for stage in reversed(self.stages):
                 stage.start()
             nodes, links, pools = self._build(-1 if frames is None else frames)
+            self._last_link = links[-1]
             loop = self._loop = Loop(nodes)
             for index, (_, pool) in enumerate(pools):
                 if pool is not None:
@@ -319,7 +320,7 @@ def _link_report(plan: LinkPlan, link: Link) -> LinkReport:
         source=plan.source.name, sink=plan.sink.name, caps=str(plan.caps), memory=plan.memory,
         allocator=plan.allocator, buffers=len(plan.pool), zero_copy=plan.zero_copy, frames=link.frames,
         copied_frames=link.copied_frames, copied_bytes=link.copied_bytes,
-        cpu_maps=sum(buffer.maps for buffer in buffers), sync_calls=sum(buffer.sync_calls for buffer in buffers),
+        cpu_maps=sum(buffer.accesses for buffer in buffers), sync_calls=sum(buffer.sync_calls for buffer in buffers),
         attaches=attaches, reattaches=reattaches, reason=plan.reason, rejected=list(plan.rejected),
     )  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Any
 class LinkReport:
     """The ledger of one link.
 
-    ``copied_bytes`` are bytes that the CPU moved; ``attaches`` counts imports of a buffer by a device that had not seen
+    ``copied_bytes`` are bytes that the CPU moved; ``cpu_maps`` counts how often the CPU opened a buffer to read or
+    write it, ``sync_calls`` the DMA_BUF_IOCTL_SYNC calls that this took; ``attaches`` counts imports of a buffer by a device that had not seen
     it at that place, ``reattaches`` those of them that pushed another buffer out.
     """
 

@@ -26,6 +26,7 @@ cdef struct Memory:
     uint64_t access  # union of their directions: what START was called with
     uint64_t sync_calls
     uint64_t maps
+    uint64_t accesses
 
 
 cdef class DmaBuf:

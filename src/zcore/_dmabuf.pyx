@@ -86,6 +86,7 @@ cdef int wait_for_fences(Memory *memory, uint64_t access, int timeout_ms) noexce
 cdef int memory_begin(Memory *memory, uint64_t access, int timeout_ms) noexcept nogil:
     """Open CPU access; nested calls make one bracket whose direction is the union of theirs."""
     cdef int result = 0
+    memory.accesses += 1  # a count for reports: a lost one under contention harms nobody
     if memory.coherent:
         return 0
     result = wait_for_fences(memory, access, timeout_ms)
@@ -183,6 +184,11 @@ cdef class DmaBuf:
     def maps(self):
         """How often it was mapped for the CPU: 0 or 1."""
         return self.memory.maps
+
+    @property
+    def accesses(self):
+        """How often the CPU looked at it or wrote it: brackets that were opened, nested ones too."""
+        return self.memory.accesses
 
     @property
     def cpu_users(self):

@@ -1,0 +1,35 @@
+"""The ``zcore`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from zcore import __version__
+from zcore.cli import demo, devices
+from zcore.errors import ChainError, DeviceError
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line's grammar."""
+    top = argparse.ArgumentParser(prog="zcore", description="Zero-copy video frames between V4L2 and DRM/KMS devices.")
+    top.add_argument("--version", action="version", version=f"zcore {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo.add_parser(commands)
+    devices.add_parser(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit status: 0, 1 for a failure that was explained, 130 for Ctrl-C."""
+    options = parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except (ChainError, DeviceError, OSError) as error:
+        print(f"zcore {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"zcore {options.command}: interrupted", file=sys.stderr)
+        return 130

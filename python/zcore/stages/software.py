@@ -14,7 +14,7 @@ from zcore._frame import Frame
 from zcore._nodes import PythonNode
 from zcore._pool import Pool
 from zcore.errors import NegotiationError
-from zcore.formats import Family, Format, find
+from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, Pad, SinkMixin, SourceMixin, Stage, make_pool
 from zcore.stages.patterns import PATTERNS, paint
 
@@ -366,4 +366,9 @@ class Callback(Stage, SinkMixin):
         return PythonNode(self.name, self.take, source, None, input_pool=self._pad.pool)
 
 
-RGB_FAMILY = Family.RGB
+def to_rgb(frame: Frame) -> np.ndarray[Any, Any]:
+    """Turn a frame of any format that the scaler knows into ``(height, width, 3)`` uint8, R, G, B; a copy."""
+    av = _scaler()
+    picture = av.VideoFrame(*frame.size, _ffmpeg_name(frame.format))
+    _copy_in(picture, frame.planes())
+    return np.asarray(picture.reformat(format="rgb24").to_ndarray())
