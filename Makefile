@@ -36,12 +36,12 @@ bench: $(STAMPS)/ready ## timed on this machine, then counted in instructions in
 	$(VM) --icount --timeout 1800 -- $(BIN)/python -m bench.counted
 
 lint: $(STAMPS)/build ## ruff, mypy, cython-lint, and the stubs against the compiled modules
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --config 'src = ["python", "tests", "."]' .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy -p testbed
-	$(BIN)/cython-lint src
-	$(BIN)/python -m mypy.stubtest zcore $(addprefix --allowlist ,$(wildcard tests/stubtest-allow.txt))
+	PATH="$(BIN):$$PATH" $(BIN)/cython-lint src
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest-allow.txt zcore
 
 format: $(STAMPS)/install ## let ruff put the Python files into shape
 	$(BIN)/ruff check --fix .

@@ -10,9 +10,23 @@ from setuptools.command.build_py import build_py
 
 SRC = Path("src/zcore")
 # Named one by one: with a glob a missing file would give a wheel that silently lacks the core.
-MODULES = ("_sys", "_errors", "_fd", "_ioctl", "_dmabuf", "_alloc", "_pool", "_frame", "_v4l2_device", "_v4l2",
-           "_drm", "_gem", "_kms", "_chain", "_nodes"
-           )
+MODULES = (
+    "_sys",
+    "_errors",
+    "_fd",
+    "_ioctl",
+    "_dmabuf",
+    "_alloc",
+    "_pool",
+    "_frame",
+    "_v4l2_device",
+    "_v4l2",
+    "_drm",
+    "_gem",
+    "_kms",
+    "_chain",
+    "_nodes",
+)
 TRACE = os.environ.get("ZCORE_TRACE") == "1"  # line tracing for coverage; never benchmark such a build
 WERROR = os.environ.get("ZCORE_WERROR") == "1"
 
@@ -21,6 +35,7 @@ class BuildPy(build_py):
     """Ship ``src/zcore/**/*.{pxd,h}`` beside the compiled modules, so that others can ``cimport zcore``."""
 
     def run(self):
+        """Copy them after the Python files."""
         super().run()
         if not self.editable_mode:
             for source, target in self._declarations():
@@ -28,6 +43,7 @@ class BuildPy(build_py):
                 self.copy_file(str(source), str(target))
 
     def get_outputs(self, include_bytecode=True):
+        """Name them too: an uninstall must find them."""
         return super().get_outputs(include_bytecode) + [str(target) for _, target in self._declarations()]
 
     def _declarations(self):
@@ -45,10 +61,17 @@ setup(
                 [f"{SRC}/{name}.pyx"],
                 include_dirs=[str(SRC), numpy.get_include()],
                 depends=[str(path) for path in SRC.rglob("*.h")],
-                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"),
-                               *([("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else [])],
-                extra_compile_args=["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter",
-                                    *(["-Werror", "-Wno-error=unused-function"] if WERROR else [])],
+                define_macros=[
+                    ("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"),
+                    *([("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else []),
+                ],
+                extra_compile_args=[
+                    "-O2",
+                    "-Wall",
+                    "-Wextra",
+                    "-Wno-unused-parameter",
+                    *(["-Werror", "-Wno-error=unused-function"] if WERROR else []),
+                ],
             )
             for name in MODULES
         ],

@@ -1,7 +1,8 @@
 """Count what a frame costs: instructions, system calls, allocations; zcore beside a loop written by hand in C.
 
-Runs inside the testbed, where the guest's clock counts instructions (``--icount``). Each program runs twice, with
-few and with many frames, and the difference is divided by the difference in frames: start and end cancel out.
+Runs inside the testbed, where the guest's clock counts instructions (``--icount``): a nanosecond of processor time is
+one instruction. Each count comes from a run with few frames and one with many, divided by the difference in frames, so
+that start and end cancel out.
 """
 
 import argparse
@@ -18,21 +19,40 @@ from testbed import drivers
 HERE = Path(__file__).resolve().parent
 HEADERS = HERE.parents[1] / "src/zcore/uapi"
 FLOOR = "C loop"
+# So slow that one frame is stepped through before the next one comes: else no program would ever wait for one.
+STEPPING_RATE, STEPPING_SKIP, STEPPING_FRAMES = 1, 20, 10
 
 
 @dataclass
 class Cost:
-    """Per frame. Under ``--icount`` a nanosecond of processor time is an instruction."""
+    """Per frame."""
 
+    instructions: float
     user: float
-    kernel: float
     syscalls: float
     by_syscall: dict[str, float]
     allocations: float
 
+    @property
+    def kernel(self):
+        return self.instructions - self.user
+
+
+@dataclass
+class Setup:
+    """What all programs are run with."""
+
+    build: Path
+    camera: str
+    card: str
+    few: int
+    many: int
+    rate: int
+    buffers: int
+
 
 def main(argv=None):
-    """Measure and print; the status says whether every program showed every frame."""
+    """Measure and print; a program that did not show every frame ends it all."""
     parser = argparse.ArgumentParser(prog="python -m bench.counted", description=__doc__)
     parser.add_argument("--few", type=int, default=100, metavar="N", help="frames of the short run (default: %(default)s)")
     parser.add_argument("--many", type=int, default=2100, metavar="N", help="frames of the long run (default: %(default)s)")
@@ -45,33 +65,28 @@ def main(argv=None):
         print(f"bench.counted: {reason}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as name, drivers.vivid() as camera, drivers.vkms() as display:
-        build = Path(name)
-        programs = commands(build, camera.one("capture").path, display.one("display").path, options)
-        shim = compile_c("count_allocations", build, "-shared", "-fPIC")
+        numbers = (options.few, options.many, options.rate, options.buffers)
+        setup = Setup(Path(name), camera.one("capture").path, display.one("display").path, *numbers)
+        loop, steps = (compile_c(name, setup.build, f"-I{HEADERS}") for name in ("c_loop", "count_steps"))
+        shim = compile_c("count_allocations", setup.build, "-shared", "-fPIC")
+        python = [sys.executable, "-m", "bench.counted.programs"]
+        programs = {FLOOR: [loop], "zcore chain": [*python, "chain"], "zcore, a Python loop": [*python, "loop"]}
         costs = {}
         for program, command in programs.items():
             if not options.only or program in options.only:
-                print(f"{program} ...", file=sys.stderr, flush=True)
-                costs[program] = measure(command, options.few, options.many, shim, build)
+                print(f"counting: {program}", file=sys.stderr, flush=True)
+                costs[program] = measure(command, setup, steps, shim)
     report(costs)
     if options.json:
-        content = {name: asdict(cost) for name, cost in costs.items()}
-        settings = {"few": options.few, "many": options.many, "rate": options.rate, "buffers": options.buffers}
-        kernel = os.uname().release
-        options.json.write_text(json.dumps({"kernel": kernel, "settings": settings, "per frame": content}, indent=2))
+        options.json.write_text(json.dumps(as_json(costs, options), indent=2) + "\n")
     return 0
 
 
-def commands(build, camera, card, options):
-    """Name the programs; each is a function from a number of frames to a command."""
-    loop = compile_c("c_loop", build, f"-I{HEADERS}")
-    rest = [str(options.rate), str(options.buffers)]
-    python = [sys.executable, "-m", "bench.counted.programs"]
-    return {
-        FLOOR: lambda frames: [str(loop), camera, card, str(frames), *rest],
-        "zcore chain": lambda frames: [*python, "chain", camera, card, str(frames), *rest],
-        "zcore, a Python loop": lambda frames: [*python, "loop", camera, card, str(frames), *rest],
-    }
+def as_json(costs, options):
+    """Give the numbers and what they hang on."""
+    settings = {"few": options.few, "many": options.many, "rate": options.rate, "buffers": options.buffers}
+    content = {name: {**asdict(cost), "kernel": cost.kernel} for name, cost in costs.items()}
+    return {"kernel": os.uname().release, "python": sys.version.split()[0], "settings": settings, "per frame": content}
 
 
 def compile_c(name, build, *flags):
@@ -79,40 +94,40 @@ def compile_c(name, build, *flags):
     target = build / name
     command = ["gcc", "-O2", "-Wall", "-Wextra", *flags, "-o", str(target), str(HERE / f"{name}.c")]
     subprocess.run(command, check=True)
-    return target
+    return str(target)
 
 
-def measure(command, few, many, shim, build):
-    """Run a program with few and with many frames, each time for one kind of count, and divide the differences."""
-    frames = many - few
-    short, long = processor_time(command(few)), processor_time(command(many))
-    short_calls, long_calls = system_calls(command(few), build), system_calls(command(many), build)
+def measure(command, setup, steps, shim):
+    """Run a program once for each kind of count."""
+
+    def line(rate, *frames):
+        return [*command, setup.camera, setup.card, *map(str, (rate, setup.buffers, *frames))]
+
+    few, many, frames = setup.few, setup.many, setup.many - setup.few
+    # Three runs in one process: in the first one memory is touched and code is loaded for the first time.
+    _, short, long = map(int, run(line(setup.rate, few, few, many)).split())
+    stepped = STEPPING_SKIP + STEPPING_FRAMES + 10
+    user = float(run([steps, str(STEPPING_SKIP), str(STEPPING_FRAMES), *line(STEPPING_RATE, stepped)]))
+    short_calls, long_calls = (system_calls(line(setup.rate, n), setup.build) for n in (few, many))
     names = sorted(long_calls, key=lambda name: short_calls.get(name, 0) - long_calls[name])
     by_syscall = {name: (long_calls[name] - short_calls.get(name, 0)) / frames for name in names}
-    allocated = allocations(command(many), shim, build) - allocations(command(few), shim, build)
+    short_allocations, long_allocations = (allocations(line(setup.rate, n), shim, setup.build) for n in (few, many))
     return Cost(
-        user=(long[0] - short[0]) / frames,
-        kernel=(long[1] - short[1]) / frames,
+        instructions=(long - short) / frames,
+        user=user,
         syscalls=sum(by_syscall.values()),
         by_syscall={name: count for name, count in by_syscall.items() if abs(count) >= 0.005},
-        allocations=allocated / frames,
+        allocations=(long_allocations - short_allocations) / frames,
     )
 
 
-def run(command, **options):
-    """Run a command to its end; its processor time, in ns: ``(user, kernel)``."""
-    env = {**os.environ, "PYTHONHASHSEED": "0", **options.pop("env", {})}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+def run(command, **env):
+    """Run a command to its end; what it prints."""
+    env = {**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", **env}
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env, check=False)
     if process.returncode:
         raise SystemExit(f"status {process.returncode} from {' '.join(command)}")
-    return usage.ru_utime * 1e9, usage.ru_stime * 1e9
-
-
-def processor_time(command):
-    """Run with nothing in the way."""
-    return run(command)
+    return process.stdout
 
 
 def system_calls(command, build):
@@ -128,20 +143,23 @@ def system_calls(command, build):
 
 
 def allocations(command, shim, build):
-    """Count the calls that allocate; every Python object is among them."""
+    """Count the calls that allocate; every Python object is among them, but for those from freelists."""
     output = build / "allocations"
-    run(command, env={"LD_PRELOAD": str(shim), "PYTHONMALLOC": "malloc", "ZCORE_BENCH_ALLOCATIONS": str(output)})
+    run(command, LD_PRELOAD=shim, PYTHONMALLOC="malloc", ZCORE_BENCH_ALLOCATIONS=str(output))
     return int(output.read_text())
 
 
 def report(costs):
-    """Print the table."""
-    floor = costs.get(FLOOR)
-    print(f"{'per frame':24}{'user':>10}{'kernel':>10}{'syscalls':>10}{'allocations':>13}{'user/C':>9}{'kernel/C':>10}")
+    """Print the tables."""
+    head = ("instructions", "user", "kernel", "syscalls", "allocations")
+    print(f"{'per frame':22}" + "".join(f"{word:>14}" for word in head))
     for name, cost in costs.items():
-        line = f"{name:24}{cost.user:10.0f}{cost.kernel:10.0f}{cost.syscalls:10.2f}{cost.allocations:13.2f}"
-        if floor:
-            line += f"{cost.user / floor.user:9.2f}{cost.kernel / floor.kernel:10.3f}"
-        print(line)
+        numbers = f"{cost.instructions:14.0f}{cost.user:14.0f}{cost.kernel:14.0f}"
+        print(f"{name:22}{numbers}{cost.syscalls:14.2f}{cost.allocations:14.2f}")
+    if floor := costs.get(FLOOR):
+        print(f"{'ratio to ' + FLOOR:22}")
+        for name, cost in costs.items():
+            ratios = (cost.instructions / floor.instructions, cost.user / floor.user, cost.kernel / floor.kernel)
+            print(f"{name:22}" + "".join(f"{ratio:14.3f}" for ratio in ratios) + f"{cost.syscalls / floor.syscalls:14.2f}")
     for name, cost in costs.items():
         print(f"{name}: {', '.join(f'{call} {count:.2f}' for call, count in cost.by_syscall.items())}")

@@ -8,11 +8,11 @@ True
 
 try:
     from zcore import _nodes  # noqa: F401
-except ImportError as error:  # pragma: no cover
+except ImportError as _error:  # pragma: no cover
     raise ImportError(
-        f"zcore's native half is not there ({error}). From a checkout: 'pip install .', or for development "
+        f"zcore's native half is not there ({_error}). From a checkout: 'pip install .', or for development "
         "'pip install --no-build-isolation -e .' and 'python setup.py build_ext --inplace' after each change"
-    ) from error
+    ) from _error
 
 from zcore._alloc import allocate, heaps
 from zcore._dmabuf import DmaBuf
@@ -79,5 +79,31 @@ __all__ = [
     "ZeroCopyError",
     "__version__",
     "allocate",
+    "get_include",
     "heaps",
 ]
+
+
+def get_include() -> str:
+    """Name the directory of the C headers, for extensions that ``cimport zcore``.
+
+    Returns
+    -------
+    str
+        For ``include_dirs`` of the extension; the ``.pxd`` files lie there too, and Cython finds them by itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        zcore is installed in editable mode: the declarations are in ``src`` of the checkout, where Cython finds them
+        with ``include_path=["src"]`` only.
+    """
+    from pathlib import Path
+
+    directory = Path(__file__).parent
+    if not (directory / "_sys.h").exists():
+        raise FileNotFoundError(
+            f"{directory} has no C headers: zcore is installed in editable mode; install a wheel, or compile with the "
+            "checkout's src as Cython's include_path and its src/zcore in include_dirs"
+        )
+    return str(directory)

@@ -23,9 +23,9 @@ from zcore.stages.base import SinkMixin, SourceMixin, Stage
 class Chain:
     """Stages in a row, from a source to a sink.
 
-    How am I supposed to use this? ``Chain(Capture(...), Convert(...), Display(...)).run(frames=300)``. A chain opens the
-    stages that are not open yet, agrees on formats and memory, runs without the GIL, and closes what it opened. In a
-    ``with`` block it stays open, and may be run again.
+    How am I supposed to use this? ``Chain(Capture(...), Convert(...), Display(...)).run(frames=300)``. A chain opens
+    the stages that are not open yet, agrees on formats and memory, runs without the GIL, and closes what it opened. In
+    a ``with`` block it stays open, and may be run again.
 
     Parameters
     ----------
@@ -217,7 +217,9 @@ class Chain:
         for plan, link in zip(self._plans, links, strict=False):
             assert plan.pool is not None
             held = ", ".join(f"{n} with {who}" for who, n in plan.pool.holders().items()) or "none"
-            texts.append(f"{plan.name}: {link.frames} frames passed, {link.count} wait; of {len(plan.pool)} buffers {held}")
+            texts.append(
+                f"{plan.name}: {link.frames} frames passed, {link.count} wait; of {len(plan.pool)} buffers {held}"
+            )
         return "; ".join(texts)
 
     def start(self, frames: int | None = None, **options: Any) -> None:
@@ -251,8 +253,8 @@ class Chain:
 
     @property
     def frames_done(self) -> int:
-        """How many frames have gone over the last link so far, for progress."""
-        return self._last_link.frames if self._last_link is not None else 0
+        """How many frames the last stage has taken so far, for progress."""
+        return self._last_link.frames - self._last_link.count if self._last_link is not None else 0
 
     _last_link: Link | None = None
 
@@ -271,8 +273,9 @@ class Chain:
             if stage in opened:
                 stage.close()
             elif stage.is_open:  # the caller's own: only what this chain set up in it goes
-                for pad in {getattr(stage, "input", None), getattr(stage, "output", None)} - {None}:
-                    pad.reset()
+                for pad in {getattr(stage, "input", None), getattr(stage, "output", None)}:
+                    if pad is not None:
+                        pad.reset()
         for plan in plans:
             for pool in (plan.pool, plan.copy_pool):
                 if pool is not None:
@@ -296,10 +299,13 @@ class Chain:
         for index, stage in enumerate(self.stages):
             stages.append(
                 StageReport(
-                    stage.name, stage.kind, stage.device,
+                    stage.name,
+                    stage.kind,
+                    stage.device,
                     links[index - 1].frames - links[index - 1].count if index else 0,
                     links[index].frames if index < len(links) else 0,
-                    stage.drops(), stage.facts(),
+                    stage.drops(),
+                    stage.facts(),
                 )
             )
         return Report(stages[-1].frames_in, seconds, stages, reports)

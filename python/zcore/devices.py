@@ -109,9 +109,13 @@ def _video_info(device: V4l2Device) -> VideoDevice | None:
         return None  # radio, metadata, touch
     m2m = bool(device.capabilities & (CAP_M2M | CAP_M2M_MPLANE)) or (gives is not None and takes is not None)
     return VideoDevice(
-        device.path, device.card, device.driver, device.bus,
+        device.path,
+        device.card,
+        device.driver,
+        device.bus,
         "m2m" if m2m else "capture" if gives is not None else "output",
-        (gives or takes or 0) > 2, bool(device.capabilities & CAP_STREAMING),
+        (gives or takes or 0) > 2,
+        bool(device.capabilities & CAP_STREAMING),
     )
 
 
@@ -129,7 +133,8 @@ def _format_info(device: V4l2Device, code: int, text: str) -> FormatInfo:
     info = FormatInfo(fourcc_str(code), text)
     for width, height in device.sizes(code):
         info.sizes.append(
-            f"{width[0]}x{height[0]}" if width[0] == width[1] and height[0] == height[1]
+            f"{width[0]}x{height[0]}"
+            if width[0] == width[1] and height[0] == height[1]
             else f"{width[0]}x{height[0]} to {width[1]}x{height[1]} step {width[2]}x{height[2]}"
         )
         rates = device.intervals(code, width[1], height[1])
@@ -172,9 +177,7 @@ def display_devices(details: bool = True) -> list[DisplayDevice]:
 def _plane_info(card: Card, plane: Any) -> PlaneInfo:
     kinds = {OVERLAY: "overlay", PRIMARY: "primary"}
     known = modifiers(card, card.properties(plane.id, PLANE)) or {}
-    formats = {
-        fourcc_str(code): [modifier_str(m) for m in sorted(known.get(code, ()))] for code in plane.formats
-    }
+    formats = {fourcc_str(code): [modifier_str(m) for m in sorted(known.get(code, ()))] for code in plane.formats}
     return PlaneInfo(plane.id, kinds.get(plane_type(card, plane), "cursor"), formats)
 
 
@@ -209,7 +212,6 @@ def to_dict() -> dict[str, Any]:
     return {
         "video": [asdict(device) for device in video_devices()],
         "displays": [asdict(device) for device in display_devices()],
-        "allocators": [f"dma-heap:{name}" for name in heaps()] + (["udmabuf"] if os.path.exists("/dev/udmabuf") else []),
+        "allocators": [f"dma-heap:{name}" for name in heaps()]
+        + (["udmabuf"] if os.path.exists("/dev/udmabuf") else []),
     }
-
-

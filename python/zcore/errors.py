@@ -84,7 +84,10 @@ _WORDS: dict[tuple[str, int], tuple[str, str]] = {
         "the device cannot use this memory; a device without an IOMMU needs it contiguous",
         "let the other side import, or use a CMA dma-heap",
     ),
-    ("VIDIOC_STREAMON", errno.EPIPE): ("the media graph behind the device is not set up", "configure its links and pads"),
+    ("VIDIOC_STREAMON", errno.EPIPE): (
+        "the media graph behind the device is not set up",
+        "configure its links and pads",
+    ),
     ("VIDIOC_STREAMON", errno.ENOLINK): ("no signal at the input", "check the cable and the standard or timings"),
     ("VIDIOC_STREAMON", errno.EBUSY): ("the hardware is in use by another program", "close it"),
     ("VIDIOC_STREAMON", errno.ENOSPC): ("no USB bandwidth left", "a smaller size, a compressed format or another port"),
@@ -102,8 +105,14 @@ _WORDS: dict[tuple[str, int], tuple[str, str]] = {
         "the driver refuses this combination of mode, plane and framebuffer",
         "try without scaling, another plane, or another format",
     ),
-    ("DRM_IOCTL_MODE_ATOMIC", errno.ERANGE): ("the driver cannot scale that far", "convert to the display's size first"),
-    ("DRM_IOCTL_MODE_ATOMIC", errno.ENOSPC): ("the picture lies outside of its framebuffer", "check the crop rectangle"),
+    ("DRM_IOCTL_MODE_ATOMIC", errno.ERANGE): (
+        "the driver cannot scale that far",
+        "convert to the display's size first",
+    ),
+    ("DRM_IOCTL_MODE_ATOMIC", errno.ENOSPC): (
+        "the picture lies outside of its framebuffer",
+        "check the crop rectangle",
+    ),
     ("DRM_IOCTL_MODE_ADDFB2", errno.EINVAL): (
         "the display refuses this format, modifier, stride or size",
         "see 'zcore devices' for its formats; convert first",
@@ -113,9 +122,13 @@ _WORDS: dict[tuple[str, int], tuple[str, str]] = {
         "a display without an IOMMU needs contiguous memory: allocate from a CMA dma-heap or use dumb buffers",
     ),
     ("DRM_IOCTL_MODE_CREATE_DUMB", errno.EACCES): (
-        "this open file may not allocate on the display", "open the primary node (card*) as its master"
+        "this open file may not allocate on the display",
+        "open the primary node (card*) as its master",
     ),
-    ("DMA_HEAP_IOCTL_ALLOC", errno.ENOMEM): ("the heap has no memory of this size left", "see CmaFree in /proc/meminfo"),
+    ("DMA_HEAP_IOCTL_ALLOC", errno.ENOMEM): (
+        "the heap has no memory of this size left",
+        "see CmaFree in /proc/meminfo",
+    ),
     ("", errno.ENODEV): ("the device is gone: unplugged, or its driver was unbound", "plug it in and open it again"),
     ("", errno.EACCES): ("this process may not do that", "check the device's permissions"),
     ("", errno.EPERM): ("this process may not do that", "check the device's permissions"),
@@ -123,6 +136,7 @@ _WORDS: dict[tuple[str, int], tuple[str, str]] = {
     ("", errno.EMFILE): ("this process has no descriptor left", "raise 'ulimit -n', or close what is not used"),
     ("", errno.ENOMEM): ("no memory left", ""),
 }
+_WORDS["VIDIOC_QBUF", errno.EIO] = _WORDS["VIDIOC_DQBUF", errno.EIO]
 _WORDS["DRM_IOCTL_MODE_SETCRTC", errno.EACCES] = _WORDS["DRM_IOCTL_MODE_ATOMIC", errno.EACCES]
 _WORDS["DRM_IOCTL_SET_MASTER", errno.EACCES] = _WORDS["DRM_IOCTL_MODE_ATOMIC", errno.EACCES]
 _WORDS["DRM_IOCTL_SET_MASTER", errno.EBUSY] = _WORDS["DRM_IOCTL_MODE_ATOMIC", errno.EACCES]

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from zcore import _alloc
 from zcore._pool import Pool
-from zcore.errors import DeviceError, NegotiationError, ZeroCopyError
+from zcore.errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceGoneError,
+    DevicePermissionError,
+    NegotiationError,
+    ZeroCopyError,
+)
 from zcore.formats import Format
 from zcore.stages.base import LinkCaps, Pad, SinkMixin, SourceMixin, Stage, make_pool
 
@@ -22,7 +30,8 @@ class LinkPlan:
     ----------
     memory : str
         ``dmabuf`` (the source's buffers, exported), ``dmabuf-import`` (the sink's), ``dma-heap:NAME`` or ``udmabuf``
-        (a third party's), ``userptr``, ``memfd`` (between software stages where the kernel has no DMA-BUF allocator), ``mmap`` (two sets of buffers and a copy).
+        (a third party's), ``userptr``, ``memfd`` (between software stages where the kernel has no DMA-BUF allocator),
+        ``mmap`` (two sets of buffers and a copy).
     rejected : list of (str, str)
         Ways that were tried before, and why each failed.
     """
@@ -57,7 +66,7 @@ def agree(stages: Sequence[Stage]) -> list[LinkPlan]:
     NegotiationError
         Two neighbours have nothing in common; says what each has.
     """
-    return [_agree_link(source, sink) for source, sink in zip(stages, stages[1:], strict=False)]
+    return [_agree_link(source, sink) for source, sink in pairwise(stages)]
 
 
 def _agree_link(source: Stage, sink: Stage) -> LinkPlan:
@@ -76,6 +85,7 @@ def _agree_link(source: Stage, sink: Stage) -> LinkPlan:
         try:
             return _try_format(source, sink, fmt)
         except (NegotiationError, DeviceError, ValueError) as error:
+            _raise_if_final(error)
             reasons.append(f"{fmt}: {error}")
     raise NegotiationError(f"{source.name} -> {sink.name}: " + "; ".join(reasons[:4]))
 
@@ -98,6 +108,12 @@ def _try_format(source: Stage, sink: Stage, fmt: Format) -> LinkPlan:
             f"{source.name} gives rows of {_strides(given)} bytes, {sink.name} wants {_strides(taken)}"
         )
     return LinkPlan(source, sink, given, taken)
+
+
+def _raise_if_final(error: Exception) -> None:
+    """Give up where another format or memory cannot help: somebody else has the device, or it is gone."""
+    if isinstance(error, (DeviceBusyError, DeviceGoneError, DevicePermissionError)):
+        raise error
 
 
 def _same(one: Format, other: Format) -> bool:
@@ -141,6 +157,7 @@ def allocate(plan: LinkPlan, *, count: int | None = None, require_zero_copy: boo
             source.reset()
             sink.reset()
             plan.pool = plan.copy_pool = None
+            _raise_if_final(error)
             plan.rejected.append((way, str(error)))
             continue
         assert plan.pool is not None

@@ -12,8 +12,8 @@ class LinkReport:
     """The ledger of one link.
 
     ``copied_bytes`` are bytes that the CPU moved; ``cpu_maps`` counts how often the CPU opened a buffer to read or
-    write it, ``sync_calls`` the DMA_BUF_IOCTL_SYNC calls that this took; ``attaches`` counts imports of a buffer by a device that had not seen
-    it at that place, ``reattaches`` those of them that pushed another buffer out.
+    write it, ``sync_calls`` the DMA_BUF_IOCTL_SYNC calls that this took; ``attaches`` counts imports of a buffer by a
+    device that had not seen it at that place, ``reattaches`` those of them that pushed another buffer out.
     """
 
     source: str
@@ -78,8 +78,10 @@ class Report:
         lines = [f"{self.frames} frames in {self.seconds:.2f} s ({self.fps:.1f} per second)"]
         for link in self.links:
             how = "zero-copy" if link.zero_copy else f"{link.copied_frames} copied, {link.copied_bytes} bytes"
-            lines.append(f"  {link.source} -> {link.sink}: {link.caps} {link.memory} [{link.allocator}]"
-                         f" {link.frames} frames, {how}{f' because {link.reason}' if link.reason else ''}")
+            lines.append(
+                f"  {link.source} -> {link.sink}: {link.caps} {link.memory} [{link.allocator}]"
+                f" {link.frames} frames, {how}{f' because {link.reason}' if link.reason else ''}"
+            )
         for stage in self.stages:
             if stage.drops:
                 lines.append(f"  {stage.name} dropped " + ", ".join(f"{n} ({why})" for why, n in stage.drops.items()))

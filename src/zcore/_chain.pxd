@@ -53,6 +53,7 @@ cdef class Loop:
     cdef int stop_bell
     cdef int failed  # index of the node that failed
     cdef int stopping
+    cdef int bells[MAX_NODES]  # per node: the bell that is watched for it
     cdef object interruption
 
     cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil

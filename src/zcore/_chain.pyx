@@ -3,12 +3,12 @@
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINTR, ETIMEDOUT
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from zcore._errors cimport check
-from zcore._pool cimport Core, Slot, core_drain_bell, slot_drop
-from zcore._sys cimport atomic_add, atomic_load, atomic_store, sys_close, sys_notify
+from zcore._pool cimport Core, Slot, slot_drop
+from zcore._sys cimport atomic_add, atomic_load, atomic_store, sys_close, sys_notify, sys_read
 
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -164,6 +164,9 @@ cdef class Loop:
 
     def watch_pool(self, int index, bell):
         """Wake up for node `index` when a slot of the pool with this bell comes back while the node starves."""
+        if not 0 <= index < self.node_count:
+            raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
+        self.bells[index] = bell
         self.watch(bell, TAG_BELL + index)
 
     def run(self, double stall_timeout=10.0, int signal_fd=-1):
@@ -177,7 +180,7 @@ cdef class Loop:
             Readable when a signal came (``signal.set_wakeup_fd``); -1 where another thread takes the signals.
         """
         cdef int result
-        cdef int stall_ms = <int>(stall_timeout * 1000)
+        cdef int stall_ms = <int>(min(max(stall_timeout, 0.0), 1e6) * 1000)  # inf too is a number of milliseconds
         if signal_fd >= 0:
             self.watch(signal_fd, TAG_SIGNAL)
         self.failed = -1
@@ -222,7 +225,8 @@ cdef class Loop:
         cdef epoll_event events[MAX_NODES]
         cdef int count, i, result, waited = 0, timeout
         cdef uint32_t tag
-        cdef Core *core
+        cdef uint64_t ignored
+        cdef char signals[64]
         while True:
             result = self.pass_over_nodes()
             if result < 0:
@@ -254,18 +258,18 @@ cdef class Loop:
                 if tag < MAX_NODES:
                     (<Node>self.c_nodes[tag]).notice(events[i].events)
                 elif tag == TAG_SIGNAL:
+                    sys_read(signal_fd, signals, sizeof(signals))  # or it would wake the loop for ever
                     result = self.look_at_signals()
                     if result < 0:
                         return result
                 elif tag >= TAG_BELL:
-                    core = (<Node>self.c_nodes[tag - TAG_BELL]).starved_of()
-                    if core != NULL:
-                        core_drain_bell(core)
+                    # Whether its node starves still or was served meanwhile: a bell that nobody reads wakes for ever.
+                    sys_read(self.bells[tag - TAG_BELL], &ignored, sizeof(ignored))
 
     cdef int pass_over_nodes(self) noexcept nogil:
         """Move frames until none moves."""
         cdef int moved = 1, i, result
-        while moved:
+        while moved and not atomic_load(&self.stopping):  # stages in software may have no reason ever to pause
             moved = 0
             for i in range(self.node_count):
                 result = (<Node>self.c_nodes[i]).step()
@@ -322,7 +326,7 @@ cdef class Loop:
             core = (<Node>self.c_nodes[i]).starved_of()
             if core != NULL:
                 atomic_add(&core.waiters, delta)
-                if atomic_load(&core.free_count):
+                if core.active and atomic_load(&core.free_count):  # a closed pool gives none: no reason to stay awake
                     found = True
         return found
 

@@ -4,7 +4,6 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EACCES, EBUSY, EINTR, EINVAL, ENOTTY, EPERM, ETIMEDOUT
 from libc.stdint cimport intptr_t
-from libc.string cimport memset
 
 from zcore._errors cimport check, device_error
 from zcore._fd cimport Fd
@@ -355,7 +354,9 @@ cdef DmaBuf dmabuf_take(int fd, str allocator):
     size = sys_size(fd)
     if size <= 0:
         sys_close(fd)
-        raise device_error(EINVAL if size == 0 else -<int>size, "lseek", allocator, "a buffer has a size; this has none")
+        raise device_error(
+            EINVAL if size == 0 else -<int>size, "lseek", allocator, "a buffer has a size; this has none"
+        )
     with _registry_lock:
         if _UNIQUE:
             known = _registry.get((device, inode))

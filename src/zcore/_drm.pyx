@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from zcore._errors cimport check, device_error
 from zcore._fd cimport Fd
-from zcore._sys cimport sys_ioctl, sys_ioctl_restart
+from zcore._sys cimport sys_ioctl_restart
 from zcore.uapi.drm cimport (
     ZC_DRM_CLIENT_CAP_ATOMIC,
     ZC_DRM_CLIENT_CAP_UNIVERSAL_PLANES,

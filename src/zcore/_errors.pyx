@@ -28,7 +28,8 @@ class DeviceError(OSError):
     cure = ""
 
     def __str__(self):
-        text = f"{self.device or 'device'}: {self.operation}: [{errno.errorcode.get(self.errno, self.errno)}] {self.strerror}"
+        name = errno.errorcode.get(self.errno, self.errno)
+        text = f"{self.device or 'device'}: {self.operation}: [{name}] {self.strerror}"
         if self.cause:
             text += f"; {self.cause}"
         if self.cure:

@@ -2,7 +2,6 @@
 
 cimport cython
 cimport numpy as cnp
-from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_INCREF, PyObject
 from libc.errno cimport EINTR
@@ -287,6 +286,8 @@ cdef View open_view(Frame frame, Memory *memory, bint write):
         if result < 0:
             raise device_error(-result, "DMA_BUF_IOCTL_SYNC" if memory.address != NULL else "mmap", frame.pool.name)
         view.bracketed = memory
+    else:
+        memory.accesses += 1  # no bracket to open, but the report counts every look
     if write and not memory.writable:
         raise ValueError(f"buffers of {frame.pool.name} were exported read-only")
     return view

@@ -198,7 +198,8 @@ def allocate_dumb(Card card not None, uint32_t width, uint32_t height, uint32_t 
     dumb.width = width
     dumb.height = height
     dumb.bpp = bits_per_pixel
-    check(sys_ioctl_restart(card.fd.number, ZC_DRM_IOCTL_MODE_CREATE_DUMB, &dumb), "DRM_IOCTL_MODE_CREATE_DUMB", card.path)
+    check(sys_ioctl_restart(card.fd.number, ZC_DRM_IOCTL_MODE_CREATE_DUMB, &dumb),
+          "DRM_IOCTL_MODE_CREATE_DUMB", card.path)
     memset(&prime, 0, sizeof(prime))
     prime.handle = dumb.handle
     prime.flags = O_RDWR | O_CLOEXEC

@@ -28,6 +28,7 @@ cdef class Scanout:
     cdef int holder
     cdef Slot *current  # on the screen
     cdef Slot *pending  # committed, not flipped yet
+    cdef uint64_t awaited  # number of the pending commit, which its event carries
     cdef Attached attached[MAX_SLOTS]
     cdef dict framebuffers  # (pool id, slot index) -> (Framebuffer, Pool)
     cdef tuple pools  # whose slots it may hold; a tuple, because the cycle collector empties dicts

@@ -6,11 +6,11 @@ from libc.errno cimport EAGAIN, EBUSY, EINTR, EINVAL, ENODEV, ENOENT, ETIMEDOUT
 from libc.string cimport memset
 
 from zcore._drm cimport Card
-from zcore._errors cimport check, device_error
+from zcore._errors cimport device_error
 from zcore._frame cimport Frame, frame_from_slot
 from zcore._gem cimport Framebuffer, import_framebuffer
 from zcore._pool cimport Pool, holder_id, slot_drop, slot_hold
-from zcore._sys cimport sys_ioctl_restart, sys_read, sys_wait
+from zcore._sys cimport atomic_add, sys_ioctl_restart, sys_read, sys_wait
 from zcore.uapi.drm cimport (
     ZC_DRM_EVENT_FLIP_COMPLETE,
     ZC_DRM_IOCTL_MODE_ATOMIC,
@@ -27,6 +27,9 @@ from zcore.uapi.drm cimport (
 cdef extern from "<poll.h>" nogil:
     enum:
         POLLIN
+
+
+cdef int commit_numbers = 0  # of all scanouts: a stale event, of whomever, is never taken for the one that is awaited
 
 
 @cython.final
@@ -203,16 +206,19 @@ cdef class Scanout:
         cdef uint32_t property = self.fb_property
         cdef uint32_t plane = self.plane
         cdef uint64_t value = self.framebuffer_of(slot)
+        cdef uint64_t number
         cdef int result
         if value == 0:
             return -ENOENT
         if self.pending != NULL:
             return -EBUSY
+        number = <uint32_t>atomic_add(&commit_numbers, 1)
         if self.legacy:
             memset(&flip, 0, sizeof(flip))
             flip.crtc_id = self.crtc
             flip.fb_id = <uint32_t>value
             flip.flags = ZC_DRM_MODE_PAGE_FLIP_EVENT
+            flip.user_data = number
             result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_PAGE_FLIP, &flip)
         else:
             memset(&atomic, 0, sizeof(atomic))
@@ -222,10 +228,12 @@ cdef class Scanout:
             atomic.count_props_ptr = <uint64_t>&count
             atomic.props_ptr = <uint64_t>&property
             atomic.prop_values_ptr = <uint64_t>&value
+            atomic.user_data = number
             result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
         if result < 0:
             return result
         self.pending = slot
+        self.awaited = number
         self.commits += 1
         slot.holder = self.holder
         return 0
@@ -245,7 +253,7 @@ cdef class Scanout:
             if event.type == ZC_DRM_EVENT_FLIP_COMPLETE and event.length >= sizeof(zc_drm_event_vblank):
                 vblank = <zc_drm_event_vblank *>event
                 # 0: kernels before DRM_CAP_CRTC_IN_VBLANK_EVENT do not say which CRTC it was
-                if vblank.crtc_id == self.crtc or vblank.crtc_id == 0:
+                if (vblank.crtc_id == self.crtc or vblank.crtc_id == 0) and vblank.user_data == self.awaited:
                     self.flipped(<int64_t>vblank.tv_sec * 1000000000 + <int64_t>vblank.tv_usec * 1000)
                     seen += 1
             offset += event.length

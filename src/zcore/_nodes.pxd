@@ -19,7 +19,9 @@ cdef class ConvertNode(Node):
     cdef Queue capture  # gives frames
     cdef readonly uint64_t frames_in
     cdef readonly uint64_t frames_out
+    cdef int64_t patience_ns  # until when it waits for pictures that are missing at the end, 0 = not yet asked
 
+    cdef bint missing_may_come(self) noexcept nogil
     cdef int feed(self) noexcept nogil
     cdef int take_back(self) noexcept nogil
     cdef int give(self) noexcept nogil

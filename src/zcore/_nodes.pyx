@@ -1,20 +1,20 @@
 """The stages as the loop sees them: what each does with the frames and events it has, without ever waiting."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EPIPE
+from libc.errno cimport EAGAIN, EINTR, EPIPE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-from posix.time cimport itimerspec
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, itimerspec, timespec
 
 from zcore._chain cimport Link, Node
 from zcore._dmabuf cimport Memory, memory_begin, memory_end, memory_map
 from zcore._errors cimport check
-from zcore._frame cimport Frame, frame_from_slot
+from zcore._frame cimport frame_from_slot
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
 from zcore._kms cimport Scanout
 from zcore._pool cimport Core, Pool, Slot, core_take, holder_id, slot_drop, slot_hold
-from zcore._sys cimport sys_close, sys_read
-from zcore._v4l2 cimport Queue
+from zcore._sys cimport atomic_load, sys_close, sys_read
+from zcore._v4l2 cimport QUEUE_ENDED, Queue
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 
@@ -85,6 +85,11 @@ cdef class CaptureNode(Node):
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
+        if self.queue.c_state == QUEUE_ENDED:  # LAST: there is nothing behind it
+            self.remaining = 0
+            if not slot.planes[0].used:  # and an empty one is no picture
+                slot_drop(slot)
+                return 1
         if self.drop_corrupted and slot.meta.flags & V4L2_BUF_FLAG_ERROR:
             self.corrupted_drops += 1
             slot_drop(slot)
@@ -134,14 +139,28 @@ cdef class ConvertNode(Node):
         if given < 0:
             return given
         if self.source.closed and self.source.count == 0 and self.output.queued_count == 0 and not given:
-            # Both sides of a conversion complete together: nothing taken back is missing on the other side.
+            # A driver marks the input done just before the picture: the loop may run in between.
             self.ready |= EPOLLIN
             given = self.give()
-            if given == 0 and self.sink.has_room():
+            if given < 0:
+                return given
+            if given == 0 and self.sink.has_room() and not self.missing_may_come():
                 self.done = True
                 self.sink.close()
                 return 1
         return fed + taken + given
+
+    cdef bint missing_may_come(self) noexcept nogil:
+        """Whether to wait a while at the end: not every converter gives one picture for each that it takes."""
+        cdef timespec now
+        cdef int64_t now_ns
+        if self.frames_out >= self.frames_in or self.capture.c_state == QUEUE_ENDED or not self.capture.queued_count:
+            return False
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        now_ns = <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+        if self.patience_ns == 0:
+            self.patience_ns = now_ns + 1000000000
+        return now_ns < self.patience_ns
 
     cdef int feed(self) noexcept nogil:
         cdef Slot *slot
@@ -179,11 +198,14 @@ cdef class ConvertNode(Node):
             return 0
         self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
         result = self.capture.dequeue(&slot)
-        if result == -EAGAIN:
+        if result == -EAGAIN or result == -EPIPE:  # after LAST there is nothing more, and that is no failure
             return 0
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
+        if self.capture.c_state == QUEUE_ENDED and not slot.planes[0].used:  # marks the end and is no picture
+            slot_drop(slot)
+            return 1
         self.frames_out += 1
         self.sink.push(slot)
         return 1
@@ -295,6 +317,13 @@ cdef class CopyNode(Node):
         return &self.pool.core if self.starving and self.source.count else NULL
 
 
+cdef int begin_uninterrupted(Memory *memory, uint64_t access) noexcept nogil:
+    cdef int result = -EINTR
+    while result == -EINTR:  # a signal while fences are waited for; the loop looks at it after the copy
+        result = memory_begin(memory, access, 5000)
+    return result
+
+
 cdef int copy_slot(Slot *old, Slot *new) noexcept nogil:
     """Copy payload and metadata; bytes copied, or -errno."""
     cdef int i, result, total = 0
@@ -308,10 +337,10 @@ cdef int copy_slot(Slot *old, Slot *new) noexcept nogil:
         if result >= 0:
             result = memory_map(target)
         if result >= 0:
-            result = memory_begin(source, ACCESS_READ, 5000)
+            result = begin_uninterrupted(source, ACCESS_READ)
         if result < 0:
             return result
-        result = memory_begin(target, ACCESS_RW, 5000)
+        result = begin_uninterrupted(target, ACCESS_RW)
         if result < 0:
             memory_end(source)
             return result
@@ -354,6 +383,8 @@ cdef class PythonNode(Node):
         Node.__init__(self, name, source, sink)
         if (sink is None) != (pool is None) or (source is None) != (input_pool is None):
             raise ValueError(f"{name}: a stage that gives frames has a pool, and one that takes them an input_pool")
+        if sink is None and (source is None or interval_ns):
+            raise ValueError(f"{name}: a stage takes or gives frames, and only what gives them has an interval")
         self.process = process
         self.pool = pool
         self.input_pool = input_pool
@@ -385,7 +416,7 @@ cdef class PythonNode(Node):
             return 1
         if self.source is not None and self.source.count == 0 or self.sink is not None and not self.sink.has_room():
             return 0
-        if self.clock >= 0:
+        if self.clock >= 0 and not self.starving:  # a tick that found no slot is still owed
             if not self.ready:
                 return 0
             self.ready = 0
@@ -427,7 +458,12 @@ cdef class PythonNode(Node):
             if room != NULL:
                 slot_hold(<Slot *>room)
                 arguments.append(frame_from_slot(self.pool, <Slot *>room))
-            return 0 if self.process(*arguments) is False else 1
+            result = 0 if self.process(*arguments) is False else 1
+            if room != NULL and atomic_load(&(<Slot *>room).exports):
+                raise BufferError(
+                    f"{self.name}: a view of the frame that was filled is alive; drop it before returning"
+                )
+            return result
         except BaseException as error:
             self.error = error
             return -ECANCELED

@@ -103,6 +103,7 @@ cdef class Pool:
     cdef readonly bint writable
     cdef readonly int maximum
     cdef bint flushing
+    cdef int growing  # slots that are being made
     cdef object grow
     cdef object on_close
     cdef list buffers  # per slot: tuple of DmaBuf

@@ -9,6 +9,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_CLEAR
 from libc.errno cimport ETIMEDOUT
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._errors cimport check, device_error
@@ -96,6 +97,8 @@ cdef class Pool:
         self, str name, str allocator, format=None, *, owner=None, bint writable=True, on_close=None, grow=None,
         int maximum=MAX_SLOTS,
     ):
+        if frame_factory == NULL:
+            import zcore._frame  # no-cython-lint: it registers itself; without it there are no frames
         if not 0 < maximum <= MAX_SLOTS:
             raise ValueError(f"a pool has 1 to {MAX_SLOTS} slots, not {maximum}")
         self.name = name
@@ -122,6 +125,8 @@ cdef class Pool:
         arrays : sequence of (memory plane, offset, dtype, shape, strides)
             How numpy sees each colour plane.
         """
+        if any(not 0 <= component[0] < MAX_PLANES for component in components):
+            raise ValueError(f"a frame has {MAX_PLANES} memory planes at most")
         if max(len(components), len(arrays)) > MAX_COMPONENTS or self.array_count:
             raise ValueError(f"a frame has {MAX_COMPONENTS} colour planes at most, and is described once")
         self.core.v4l2_fourcc = fourcc
@@ -214,9 +219,13 @@ cdef class Pool:
         while True:
             if not self.core.active:
                 raise PoolClosedError(f"pool {self.name} is {'flushing' if self.flushing else 'closed'}")
-            if self.grow is not None and self.core.count < self.maximum:
-                buffers, planes = self.grow()
-                self.add_slot(buffers, planes)
+            if self.grow is not None and self.core.count + self.growing < self.maximum:
+                self.growing += 1  # other threads may come here while grow() allocates
+                try:
+                    buffers, planes = self.grow()
+                    self.add_slot(tuple(buffers), list(planes))
+                finally:
+                    self.growing -= 1
             slice_ms = 1000
             if deadline is not None:
                 slice_ms = min(1000, <int>(max(0.0, deadline - time.monotonic()) * 1000 + 0.999))
@@ -353,6 +362,7 @@ cdef inline void mark_leased(Core *core, Slot *slot, int holder) noexcept nogil:
 cdef Slot *core_take(Core *core, int holder) noexcept nogil:
     """Take a free slot for a holder, or for the device that will fill it; the caller owns the only reference."""
     cdef Slot *slot = NULL
+    cdef int i
     pthread_mutex_lock(&core.lock)
     if core.active and core.free_count:
         core.free_count -= 1
@@ -361,6 +371,10 @@ cdef Slot *core_take(Core *core, int holder) noexcept nogil:
         slot.state = SLOT_DEVICE
         if holder != HOLDER_DEVICE:
             mark_leased(core, slot, holder)
+            memset(&slot.meta, 0, sizeof(slot.meta))  # nothing of the slot's last user
+            for i in range(slot.plane_count):
+                slot.planes[i].used = slot.planes[i].length
+                slot.planes[i].data_offset = 0
     pthread_mutex_unlock(&core.lock)
     return slot
 

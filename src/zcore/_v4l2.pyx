@@ -34,6 +34,8 @@ from zcore.uapi.videodev2 cimport (
 
 import time
 
+from zcore._pool import PoolClosedError
+
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -45,6 +47,7 @@ STATE_NAMES = ("empty", "ready", "streaming", "ended", "failed", "gone")
 
 
 @cython.final
+@cython.no_gc_clear  # __dealloc__ drops slots that live in `pool`
 cdef class Queue:
     """One direction of one open V4L2 device.
 
@@ -123,6 +126,8 @@ cdef class Queue:
         DeviceError
             Too few granted, or no export.
         """
+        if pool.core.count:
+            raise ValueError(f"{self.name}: pool {pool.name} has slots already; V4L2 numbers them from 0")
         self._request(V4L2_MEMORY_MMAP, count)
         if self.count < minimum:
             self._too_few(minimum)
@@ -215,7 +220,9 @@ cdef class Queue:
                     (<object>pool.buffers[index][i]).end_access()
 
     def probe(self, Pool pool not None):
-        """Queue one buffer of a pool on trial and take it back: whether the device reaches its memory, only that tells.
+        """Queue the buffers of a pool on trial and take them back: only that tells whether the device reaches them.
+
+        All of them, because one may lie in contiguous pages by luck where the next does not.
 
         Raises
         ------
@@ -223,19 +230,23 @@ cdef class Queue:
             From VIDIOC_QBUF.
         """
         cdef Slot *slot
-        cdef int result
+        cdef int result = 0
+        cdef int tried = 0
         if self.c_state != QUEUE_READY:
             raise ValueError(f"{self.name}: cannot probe, it is {self.state}")
-        slot = core_take(&pool.core, HOLDER_DEVICE)
-        if slot == NULL:
-            raise ValueError(f"{self.name}: no buffer of {pool.name} is free to probe with")
         with nogil:
-            result = self.queue_slot(slot)
-            if result < 0:
-                slot_drop(slot)
-            else:
-                v4l2_streamoff(self.fd.number, self.type)
-                self.give_back_all()
+            while result >= 0 and self.queued_count < self.count:
+                slot = core_take(&pool.core, HOLDER_DEVICE)
+                if slot == NULL:
+                    break
+                tried += 1
+                result = self.queue_slot(slot)
+                if result < 0:
+                    slot_drop(slot)
+            v4l2_streamoff(self.fd.number, self.type)
+            self.give_back_all()
+        if not tried:
+            raise ValueError(f"{self.name}: no buffer of {pool.name} is free to probe with")
         check(result, "VIDIOC_QBUF", self.name)
 
     def start(self):
@@ -247,17 +258,21 @@ cdef class Queue:
             return
         if self.c_state != QUEUE_READY:
             raise ValueError(f"{self.name}: cannot start, it is {self.state}")
-        with nogil:
-            if not self.output:
+        if not self.output and self.pool is None:
+            raise ValueError(f"{self.name}: cannot start, it has no pool to fill")
+        operation = "VIDIOC_QBUF"
+        if not self.output:
+            with nogil:
                 result = self.refill()
-            if result >= 0:
+        if result >= 0:
+            operation = "VIDIOC_STREAMON"
+            with nogil:
                 result = v4l2_streamon(fd, type)
-                if result < 0:
-                    self.give_back_all()
         if result < 0:
-            if self.c_state == QUEUE_READY:
-                v4l2_streamoff(fd, type)
-            raise device_error(-result, "VIDIOC_STREAMON", self.name)
+            with nogil:
+                v4l2_streamoff(fd, type)  # before anybody else can take what was queued
+                self.give_back_all()
+            raise device_error(-result, operation, self.name)
         self.c_state = QUEUE_STREAMING
         self.last_sequence = -1
 
@@ -284,10 +299,15 @@ cdef class Queue:
         cdef Slot *slot = NULL
         cdef int result, slice_ms
         cdef int device = self.fd.fileno()
+        if self.output or self.pool is None:
+            raise ValueError(f"{self.name}: gives no frames, it is {'an OUTPUT queue' if self.output else self.state}")
+        if self.c_state == QUEUE_READY:
+            raise ValueError(f"{self.name}: gives no frames before start()")
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             # With the GIL: these never block, and giving it away for each call loses frames beside a busy thread.
-            check(self.refill(), "VIDIOC_QBUF", self.name)
+            if self.c_state == QUEUE_STREAMING:
+                check(self.refill(), "VIDIOC_QBUF", self.name)
             result = self.dequeue(&slot)
             if result == -EPIPE:
                 return None
@@ -303,10 +323,12 @@ cdef class Queue:
                 slice_ms = min(1000, <int>((deadline - time.monotonic()) * 1000 + 0.999))
                 if slice_ms <= 0:
                     raise device_error(ETIMEDOUT, "VIDIOC_DQBUF", self.name, self.explain_silence())
+            if not self.pool.core.active and self.queued_count == 0:
+                raise PoolClosedError(f"{self.name}: the device has no buffer, and pool {self.pool.name} gives none")
             atomic_add(&self.pool.core.waiters, 1)
             with nogil:
                 result = 0
-                if self.pool.core.free_count == 0 or self.queued_count == self.count:
+                if self.pool.core.free_count == 0 or self.queued_count == self.count or not self.pool.core.active:
                     # A device without buffers answers POLLERR at once: only a returning buffer helps then.
                     result = sys_wait_two(
                         device if self.queued_count else -1, POLLIN, self.pool.core.bell, POLLIN, slice_ms
@@ -345,10 +367,13 @@ cdef class Queue:
             v4l2_reqbufs(self.fd.number, self.type, self.memory, 0, NULL)
         self.c_state = QUEUE_EMPTY
         self.count = 0
+        self.plane_count = 0  # the next format may have more
         self.pool = None
 
     def __dealloc__(self):
-        if self.c_state != QUEUE_EMPTY and self.fd is not None:
+        if self.c_state != QUEUE_EMPTY:
+            if self.queued_count and self.fd.ours():  # what is given back must not be filled any more
+                v4l2_streamoff(self.fd.number, self.type)
             self.give_back_all()
 
     # The frame path
@@ -368,6 +393,8 @@ cdef class Queue:
         cdef int index, other = -1
         cdef uint64_t pool = slot.core.id
         if self.memory == V4L2_MEMORY_MMAP:
+            if self.pool is None or slot.core != &self.pool.core:  # its own buffers are all it takes
+                return -1
             return slot.index if slot.index < <uint32_t>self.count and self.queued[slot.index] == NULL else -1
         if slot.index < <uint32_t>self.count:
             index = slot.index
@@ -383,7 +410,10 @@ cdef class Queue:
 
     cdef int queue_slot(self, Slot *slot) noexcept nogil:
         cdef int result
-        cdef int index = self.choose_index(slot)
+        cdef int index
+        if slot.plane_count != self.plane_count:
+            return -EINVAL
+        index = self.choose_index(slot)
         if index < 0:
             return -ENOBUFS
         self.prepare(index)
@@ -435,6 +465,8 @@ cdef class Queue:
         """Queue every free slot of the pool."""
         cdef Slot *slot
         cdef int result
+        if self.pool is None or self.output:
+            return -EINVAL
         while self.queued_count < self.count and self.pool.core.free_count:
             slot = core_take(&self.pool.core, HOLDER_DEVICE)
             if slot == NULL:
@@ -449,7 +481,8 @@ cdef class Queue:
         cdef int result
         cdef uint32_t index
         if self.c_state != QUEUE_STREAMING:
-            return -EPIPE if self.c_state == QUEUE_ENDED else -ENODEV if self.c_state == QUEUE_GONE else -EINVAL
+            return (-EPIPE if self.c_state == QUEUE_ENDED else -ENODEV if self.c_state == QUEUE_GONE else
+                    -EIO if self.c_state == QUEUE_FAILED else -EINVAL)
         self.prepare(0)
         result = v4l2_dqbuf(self.fd.number, &self.buffer)
         if result < 0:
@@ -504,7 +537,9 @@ cdef class Queue:
             return 0
         if self.c_state != QUEUE_READY or self.queued_count:
             result = v4l2_streamoff(self.fd.number, self.type)
-        if result < 0 and result != -ENODEV:
+        if result == -ENODEV:
+            self.c_state = QUEUE_GONE
+        elif result < 0:
             return result  # the device still owns the buffers
         self.flushed += self.queued_count
         self.give_back_all()

@@ -99,7 +99,8 @@ cdef class V4l2Device:
         if result < 0:
             self.fd.close()
             raise device_error(
-                -result, "VIDIOC_QUERYCAP", self.path, "this is not a V4L2 device" if result in (-ENOTTY, -EINVAL) else ""
+                -result, "VIDIOC_QUERYCAP", self.path,
+                "this is not a V4L2 device" if result in (-ENOTTY, -EINVAL) else "",
             )
         self.driver = _text((<char *>cap.driver)[:16])
         self.card = _text((<char *>cap.card)[:32])
@@ -230,7 +231,9 @@ cdef class V4l2Device:
             Of ``mmap``, ``userptr``, ``dmabuf`` (import) and ``export`` (VIDIOC_EXPBUF).
         """
         found = set()
-        for memory, name in ((V4L2_MEMORY_MMAP, "mmap"), (V4L2_MEMORY_USERPTR, "userptr"), (V4L2_MEMORY_DMABUF, "dmabuf")):
+        for memory, name in (
+            (V4L2_MEMORY_MMAP, "mmap"), (V4L2_MEMORY_USERPTR, "userptr"), (V4L2_MEMORY_DMABUF, "dmabuf"),
+        ):
             if v4l2_reqbufs(self.fd.number, type, memory, 0, NULL) >= 0:
                 found.add(name)
         # An index that no queue has: only a driver without the ioctl says ENOTTY.

@@ -1,4 +1,4 @@
-"""Tests on the kernel's own drivers. They run inside the testbed: ``python -m testbed run -- python -m pytest tests/device``."""
+"""Tests on the kernel's own drivers, inside the testbed: ``python -m testbed run -- python -m pytest tests/device``."""
 
 import pytest
 

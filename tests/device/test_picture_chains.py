@@ -84,7 +84,7 @@ def test_converter_limit_is_named_before_the_first_frame(vivid, vim2m, vkms):
     chain = zcore.Chain(
         zcore.Capture(vivid, format="BGR3", size=(1920, 1080)), zcore.Convert(vim2m, format="RGBP"), zcore.Display("vkms")
     )
-    with pytest.raises(zcore.NegotiationError, match="takes 640x480 where .* gives 1920x1080"):
+    with pytest.raises(zcore.NegotiationError, match=r"takes 640x480 where .* gives 1920x1080"):
         chain.run(frames=1)
 
 

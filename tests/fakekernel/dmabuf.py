@@ -33,6 +33,7 @@ class FakeDmaBuf:
         self.imported = []  # directions of fences that were put in
         self.owner = None  # the queue that has it in hand
         kernel.buffers[self.identity] = self
+        kernel.everything.append(self)
 
     def export(self, readonly=False):
         """Give a new descriptor of it, as an exporter does."""
@@ -108,8 +109,7 @@ class FakeDmaBuf:
         """POLLIN waits for writers, POLLOUT for every user; nobody sleeps here, a pending fence is a timeout."""
         if not self.pending:
             return PASS
-        ready = events & select.POLLIN if not self.pending & WRITE else 0
-        return ready
+        return events & select.POLLIN if not self.pending & WRITE else 0
 
     def check_idle(self, who):
         """Complain where the CPU is inside while a device gets it."""

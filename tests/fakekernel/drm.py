@@ -63,12 +63,12 @@ class FakeCard(Device):
         self.pending = None if self.pending and self.pending[0] is file else self.pending
         self.master = None if self.master is file else self.master
 
-    def property(self, object, name):
+    def property_id(self, object, name):
         """Give a property's id."""
         return next(id for id, entry in self.properties[object].items() if entry[0] == name)
 
     def value(self, object, name):
-        return self.properties[object][self.property(object, name)][2]
+        return self.properties[object][self.property_id(object, name)][2]
 
     def framebuffer(self, id):
         for client in self.clients.values():
@@ -314,8 +314,8 @@ class FakeCard(Device):
         if modeset and not flags & ALLOW_MODESET:
             raise Refusal(errno.EINVAL, "a modeset without ALLOW_MODESET")
         planes = {
-            object: values[self.property(object, "FB_ID")] for object, values in settings.items()
-            if object in self.shown and self.property(object, "FB_ID") in values
+            object: values[self.property_id(object, "FB_ID")] for object, values in settings.items()
+            if object in self.shown and self.property_id(object, "FB_ID") in values
         }  # fmt: skip
         for id in planes.values():
             if id and self.framebuffer(id).format not in self.formats:

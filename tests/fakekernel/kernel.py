@@ -93,7 +93,8 @@ class Device:
         self.path = path
         self.files = []
         self.gone = False
-        kernel.devices[path] = self
+        kernel.devices[path] = self  # a new one takes the path over
+        kernel.everything.append(self)
 
     def open_file(self, flags):
         if self.gone:
@@ -160,6 +161,7 @@ class FakeKernel:
         self.calls = []
         self.refusals = []
         self.devices = {}
+        self.everything = []  # devices and buffers that were ever made
         self.files = {}  # identity -> File
         self.buffers = {}  # identity -> FakeDmaBuf
         self.rules = []
@@ -262,9 +264,9 @@ class FakeKernel:
 
     # The end of a test
 
-    def verify(self):
+    def verify(self, leftovers=True):
         """Raise what broke a rule, or what was left behind."""
-        for holder in [*self.devices.values(), *self.buffers.values()]:
+        for holder in self.everything if leftovers else ():
             try:
                 holder.verify()
             except AssertionError as error:
@@ -273,7 +275,7 @@ class FakeKernel:
             raise ExceptionGroup("rules of the kernel were broken", self.failures)
 
     def close(self):
-        for holder in [*self.devices.values(), *self.buffers.values()]:
+        for holder in self.everything:
             holder.close()
 
 

@@ -63,7 +63,7 @@ PlaneStruct = make(
     [*words("bytesused", "length"), ("m", _PlaneUnion), ("data_offset", U32), ("reserved", U32 * 11)],
     64,
 )
-_BufferUnion = make("m", [("offset", U32), ("userptr", ULONG), ("planes", c.c_void_p), ("fd", S32)], 8, c.Union)
+_BufferUnion = make("m", [("mem_offset", U32), ("userptr", ULONG), ("planes", c.c_void_p), ("fd", S32)], 8, c.Union)
 Timecode = make("v4l2_timecode", [*words("type", "flags"), ("rest", U8 * 8)], 16)
 BufferStruct = make(
     "v4l2_buffer",

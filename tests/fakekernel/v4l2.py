@@ -293,7 +293,7 @@ class FakeM2m(FakeV4l2):
         while automatic and self.auto and all(q.streaming and q.queued for q in self.queues.values()):
             self.convert()
         # v4l2_m2m_poll: POLLERR, that is both, where neither queue has anything to wait for
-        idle = all(not q.streaming or not q.queued and not q.done for q in self.queues.values())
+        idle = all(not q.streaming or (not q.queued and not q.done) for q in self.queues.values())
         for file in self.files:
             file.set_readable(bool(self.capture.done or self.capture.error or self.capture.ended or idle))
             file.set_writable(bool(self.output.done or self.output.error or idle))

@@ -89,7 +89,9 @@ def find_chain(options: argparse.Namespace) -> tuple[Chain | None, str]:
             for size in (options.size, None):
                 middle = [zcore.Convert(converter)] if converter else []
                 chain = Chain(
-                    zcore.Capture(camera.path, size=size), *middle, Display(card),
+                    zcore.Capture(camera.path, size=size),
+                    *middle,
+                    Display(card),
                     require_zero_copy=options.require_zero_copy or None,
                 )
                 try:
@@ -127,7 +129,7 @@ def run_with_progress(chain: Chain, options: argparse.Namespace, out: Any) -> Re
 
 
 def save_last_picture(chain: Chain, path: Path) -> None:
-    """Write what the display shows, read back from the display itself where it can; else the frame that it was given."""
+    """Write what the display shows, read back from the display itself where it can; else the frame it was given."""
     last = chain.stages[-1]
     if isinstance(last, zcore.ArraySink):
         save_png(path, last.arrays[-1], find("RGB3"))
@@ -138,5 +140,6 @@ def save_last_picture(chain: Chain, path: Path) -> None:
         fmt: Format = find("drm:XR24")
     except DeviceError:  # no writeback connector: most real displays
         frame = last.scanout.frame_on_screen()
+        assert frame is not None
         shown, fmt = to_rgb(frame), find("RGB3")
     save_png(path, shown, fmt)

@@ -44,7 +44,9 @@ def _print_video(out: Any, device: dict[str, Any]) -> None:
         return
     planar = "multi-planar" if device["multiplanar"] else "single-planar"
     streaming = "" if device["streaming"] else ", no streaming"
-    out.print(f"[bold]{device['path']}[/]  {device['name']}  ({device['driver']}, {device['kind']}, {planar}{streaming})")
+    out.print(
+        f"[bold]{device['path']}[/]  {device['name']}  ({device['driver']}, {device['kind']}, {planar}{streaming})"
+    )
     for side in ("output", "capture"):
         formats = device[f"{side}_formats"]
         if not formats:
@@ -73,8 +75,12 @@ def _print_card(out: Any, card: dict[str, Any]) -> None:
         state = "connected" if connector["connected"] else "disconnected"
         modes = list(dict.fromkeys(connector["modes"]))
         more = f" and {len(modes) - 8} more" if len(modes) > 8 else ""
-        out.print(f"  {connector['name']} {state}: {', '.join(modes[:8])}{more}" if modes else
-                  f"  {connector['name']} {state}", markup=False)
+        out.print(
+            f"  {connector['name']} {state}: {', '.join(modes[:8])}{more}"
+            if modes
+            else f"  {connector['name']} {state}",
+            markup=False,
+        )
     for plane in card["planes"]:
         texts = []
         for name, modifiers in plane["formats"].items():

@@ -171,10 +171,10 @@ class Stage(ABC):
         """Whether it is open."""
         return False
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027 - software has nothing to start
         """Begin to stream; buffers are in place."""
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027
         """Stop streaming, keep the buffers."""
 
     @abstractmethod

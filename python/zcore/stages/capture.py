@@ -83,12 +83,17 @@ class Capture(Stage, SourceMixin):
             if type is None or device.capabilities & (CAP_M2M | CAP_M2M_MPLANE):
                 kind = "a mem-to-mem device" if type is not None else "no video capture device"
                 raise make_error(
-                    22, "VIDIOC_QUERYCAP", self.device, f"{device.card} ({device.driver}) is {kind}",
+                    22,
+                    "VIDIOC_QUERYCAP",
+                    self.device,
+                    f"{device.card} ({device.driver}) is {kind}",
                     "see 'zcore devices' for the capture devices",
                 )
             if not device.capabilities & CAP_STREAMING:
                 raise make_error(
-                    25, "VIDIOC_QUERYCAP", self.device,
+                    25,
+                    "VIDIOC_QUERYCAP",
+                    self.device,
                     f"{device.card} ({device.driver}) cannot stream buffers, it only has read()",
                 )
             self._pad = V4l2Pad(device, type, self.name, self.io_mode)
@@ -146,8 +151,9 @@ class Capture(Stage, SourceMixin):
         if not sizes:
             return ""
         texts = [
-            f"{s.width[0]}x{s.height[0]}" if s.width[0] == s.width[1] else
-            f"{s.width[0]}x{s.height[0]} to {s.width[1]}x{s.height[1]}"
+            f"{s.width[0]}x{s.height[0]}"
+            if s.width[0] == s.width[1]
+            else f"{s.width[0]}x{s.height[0]} to {s.width[1]}x{s.height[1]}"
             for s in sizes
         ]
         return f" (it has {', '.join(texts)})"

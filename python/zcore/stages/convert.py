@@ -66,7 +66,10 @@ class Convert(Stage, SourceMixin, SinkMixin):
         try:
             if not device.capabilities & (CAP_M2M | CAP_M2M_MPLANE):
                 raise make_error(
-                    22, "VIDIOC_QUERYCAP", self.device, f"{device.card} ({device.driver}) is no mem-to-mem device",
+                    22,
+                    "VIDIOC_QUERYCAP",
+                    self.device,
+                    f"{device.card} ({device.driver}) is no mem-to-mem device",
                     "see 'zcore devices'",
                 )
             taking, giving = output_type(device.capabilities), capture_type(device.capabilities)
@@ -148,4 +151,6 @@ class Convert(Stage, SourceMixin, SinkMixin):
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
+        assert source is not None
+        assert sink is not None
         return ConvertNode(self.name, self.input.queue, self.output.queue, source, sink)

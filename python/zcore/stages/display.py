@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Sequence
@@ -123,6 +124,7 @@ class Display(Stage, SinkMixin):
         self._splash: Framebuffer | None = None
         self._mode_blob = 0
         self._rectangles: tuple[Rectangle, Rectangle] | None = None
+        self._started = False
 
     # Opening and closing
 
@@ -143,10 +145,12 @@ class Display(Stage, SinkMixin):
         if not card.is_master:
             try:
                 card.set_master()
-            except DeviceError as error:
+            except DeviceError:
                 card.close()
                 raise make_error(
-                    error.errno or 13, "DRM_IOCTL_SET_MASTER", self.device,
+                    errno.EACCES,
+                    "DRM_IOCTL_SET_MASTER",
+                    self.device,
                     "this process is not the DRM master: a compositor or another program owns the display",
                     "stop the display server, switch to a free console, or pass fd= of a lease",
                 ) from None
@@ -195,6 +199,7 @@ class Display(Stage, SinkMixin):
             card.destroy_blob(self._mode_blob)
             self._mode_blob = 0
         self._output = None
+        self._started = False
 
     # Negotiation
 
@@ -249,39 +254,59 @@ class Display(Stage, SinkMixin):
         self._caps = caps
 
     def detach(self) -> None:
-        """Remove the framebuffers; the screen must show something else by now."""
-        if self._scanout is not None:
-            self._scanout.release()
-            self._scanout = None
+        """Remove the framebuffers; a black picture takes their place first, else the kernel would blank the plane."""
+        scanout, self._scanout = self._scanout, None
+        if scanout is None:
+            return
+        if self._started and self._card is not None:
+            self._show_splash()
+        self._started = False
+        scanout.release()
 
     def start(self) -> None:
         """Set the mode, with a black picture that the first frame replaces."""
-        if self._before is not None:
+        if self._started:
             return
         output = self._output
         assert output is not None
-        width, height = self._caps.size
-        code = output.plane.formats[0] if find("drm:XR24").drm not in output.plane.formats else find("drm:XR24").drm
+        if self._before is None:
+            self._before = Snapshot(output)
+        old = self._splash
+        self._splash = self._black(output, self._caps.size)
+        if self.card.atomic:
+            if self._mode_blob:
+                self.card.destroy_blob(self._mode_blob)
+            self._mode_blob = self.card.create_blob(output.mode.raw)
+            self._rectangles = self._place(output, self._splash.id, self._caps.size)
+        self._show_splash()
+        self._started = True
+        if old is not None:
+            old.close()
+
+    def _black(self, output: Output, size: tuple[int, int]) -> Framebuffer:
+        """Make a black picture of the frames' size, in a format that every plane has."""
+        wanted = find("drm:XR24").drm
+        code = wanted if wanted in output.plane.formats else output.plane.formats[0]
         assert code is not None
-        buffer, pitch = allocate_dumb(self.card, width, height, 32)
-        self._splash = add_framebuffer(self.card, [buffer], [(0, 0, pitch, height)], (width, height), code)
-        self._before = Snapshot(output)
+        buffer, pitch = allocate_dumb(self.card, *size, 32)
+        return add_framebuffer(self.card, [buffer], [(0, 0, pitch, size[1])], size, code)
+
+    def _show_splash(self) -> None:
+        output, splash = self._output, self._splash
+        assert output is not None
+        assert splash is not None
         if not self.card.atomic:
-            self.card.set_crtc(output.crtc, self._splash.id, [output.connector.id], output.mode.raw)
+            self.card.set_crtc(output.crtc, splash.id, [output.connector.id], output.mode.raw)
             return
-        self._mode_blob = self.card.create_blob(output.mode.raw)
-        self._rectangles = self._place(output, self._splash.id, (width, height))
-        source, target = self._rectangles
-        self.card.commit(self._settings(output, self._splash.id, source, target), ALLOW_MODESET)
+        assert self._rectangles is not None
+        self.card.commit(self._settings(output, splash.id, *self._rectangles), ALLOW_MODESET)
 
     def _place(self, output: Output, framebuffer: int, size: tuple[int, int]) -> tuple[Rectangle, Rectangle]:
         """Find where the picture goes: scaled with its aspect kept, else in the middle at its own size."""
         ways = placements(size, (output.mode.width, output.mode.height))
         for source, target in ways[:-1]:
             try:
-                self.card.commit(
-                    self._settings(output, framebuffer, source, target), ALLOW_MODESET | TEST_ONLY
-                )
+                self.card.commit(self._settings(output, framebuffer, source, target), ALLOW_MODESET | TEST_ONLY)
             except DeviceError as error:
                 if error.errno == 13:
                     raise
@@ -343,7 +368,8 @@ class Display(Stage, SinkMixin):
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
-        return DisplayNode(self.name, self._scanout, source)
+        assert source is not None
+        return DisplayNode(self.name, self.scanout, source)
 
     @property
     def scanout(self) -> Scanout:

@@ -107,7 +107,12 @@ def choose_output(
     planes = [p for p in card.planes() if p.possible_crtcs >> crtc_index & 1]
     video = _choose_plane(card, planes, plane, fourcc)
     return Output(
-        card, chosen, crtcs[crtc_index], crtc_index, video, _choose_mode(chosen, mode, frame_size, card.path),
+        card,
+        chosen,
+        crtcs[crtc_index],
+        crtc_index,
+        video,
+        _choose_mode(chosen, mode, frame_size, card.path),
         card.properties(video.id, PLANE),
     )
 

@@ -75,7 +75,8 @@ def _subsampled(values: Array, shape: tuple[int, ...]) -> Array:
     """Take every second sample where chroma is coarser; the last one again where an odd size was rounded up."""
     rows = np.minimum(np.arange(shape[0]) * -(-values.shape[0] // shape[0]), values.shape[0] - 1)
     columns = np.minimum(np.arange(shape[1]) * -(-values.shape[1] // shape[1]), values.shape[1] - 1)
-    return values[rows[:, None], columns[None, :]]
+    picked: Array = values[rows[:, None], columns[None, :]]
+    return picked
 
 
 def rgb_to_yuv(rgb: Array) -> Array:

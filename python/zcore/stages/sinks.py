@@ -110,7 +110,11 @@ class PngSink(Callback):
     kind = "pngsink"
 
     def __init__(
-        self, path: str | os.PathLike[str], *, every: int = 1, format: str | Format | None = None,
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        format: str | Format | None = None,
         name: str | None = None,
     ):
         super().__init__(self._take, format, name=name)

@@ -141,7 +141,9 @@ class TestSource(Stage, SourceMixin):
         """List the formats that it can draw."""
         if self.format is not None:
             return [self.format]
-        return [find(f"gst:{name}") for name in ("BGRx", "RGBx", "RGB16", "BGR", "RGB", "NV12", "I420", "YUY2", "GRAY8")]
+        return [
+            find(f"gst:{name}") for name in ("BGRx", "RGBx", "RGB16", "BGR", "RGB", "NV12", "I420", "YUY2", "GRAY8")
+        ]
 
     def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
         """Choose what to draw."""
@@ -149,14 +151,13 @@ class TestSource(Stage, SourceMixin):
             raise NegotiationError(f"{self.name} cannot draw {fmt}: it is tiled or coded")
         width, height = self.size
         layout = fmt.layout(width, height, bytesperline or None)
-        return LinkCaps(
-            fmt, width, height, ((layout.size, layout.planes[0].stride),), fmt.v4l2 or 0, self.rate
-        )
+        return LinkCaps(fmt, width, height, ((layout.size, layout.planes[0].stride),), fmt.v4l2 or 0, self.rate)
 
     def start(self) -> None:
         """Paint the pictures once: the loop only copies them."""
         pool = self._pad.pool
         assert pool is not None
+        assert pool.format is not None
         first = pool.acquire(timeout=0)
         shapes = [(plane.shape, plane.dtype) for plane in first.planes()]
         self._pictures = paint(self.pattern, pool.format, *self.size, shapes)
@@ -243,9 +244,7 @@ class SoftwareConvert(Stage, SourceMixin, SinkMixin):
         taken = self._caps["in"]
         width, height = self.size or taken.size
         layout = fmt.layout(width, height, bytesperline or None)
-        caps = LinkCaps(
-            fmt, width, height, ((layout.size, layout.planes[0].stride),), fmt.v4l2 or 0, taken.rate
-        )
+        caps = LinkCaps(fmt, width, height, ((layout.size, layout.planes[0].stride),), fmt.v4l2 or 0, taken.rate)
         self._caps["out"] = caps
         return caps
 
@@ -261,9 +260,7 @@ class SoftwareConvert(Stage, SourceMixin, SinkMixin):
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
-        return PythonNode(
-            self.name, self.process, source, sink, pool=self._output.pool, input_pool=self._input.pool
-        )
+        return PythonNode(self.name, self.process, source, sink, pool=self._output.pool, input_pool=self._input.pool)
 
     def facts(self) -> dict[str, Any]:
         """Say who converts."""
@@ -299,7 +296,9 @@ def _bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     width = array[0].nbytes
     return np.lib.stride_tricks.as_strided(
         array.reshape(-1)[:0].view(np.uint8) if array.size == 0 else array.view(np.uint8),
-        (array.shape[0], width), (array.strides[0], 1), writeable=array.flags.writeable,
+        (array.shape[0], width),
+        (array.strides[0], 1),
+        writeable=array.flags.writeable,
     )
 
 
@@ -329,7 +328,11 @@ class Callback(Stage, SinkMixin):
     kind = "callback"
 
     def __init__(
-        self, function: Callable[[Frame], Any], format: str | Format | None = None, *, holds: int = 1,
+        self,
+        function: Callable[[Frame], Any],
+        format: str | Format | None = None,
+        *,
+        holds: int = 1,
         name: str | None = None,
     ):
         super().__init__(name)

@@ -100,9 +100,7 @@ class V4l2Pad(Pad):
             raise NegotiationError(f"{self.name} has no format {fmt}; it has {names}")
         granted = self.device.set_format(self.type, width, height, code, bytesperline=bytesperline)
         if granted.fourcc != code:
-            raise NegotiationError(
-                f"{self.name} was asked for {fmt} and answered with {fourcc_str(granted.fourcc)}"
-            )
+            raise NegotiationError(f"{self.name} was asked for {fmt} and answered with {fourcc_str(granted.fourcc)}")
         return caps_of(granted)
 
     def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:
@@ -112,7 +110,7 @@ class V4l2Pad(Pad):
         return pool
 
     def use(self, pool: Pool, caps: LinkCaps, memory: str) -> None:
-        """Import buffers; one is queued on trial, because only then does the kernel say whether the device reaches it."""
+        """Import buffers; one is queued on trial, because only then does the kernel tell if the device reaches it."""
         sizes = [size for size, _ in caps.memory_planes]
         self.queue.use_foreign(
             MEMORY[memory], len(pool), sizes, None if self.is_output else pool, minimum=1 if self.is_output else 2

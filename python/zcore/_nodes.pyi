@@ -1,0 +1,56 @@
+from collections.abc import Callable
+from typing import final
+
+from zcore._chain import Link, Node
+from zcore._kms import Scanout
+from zcore._pool import Pool
+from zcore._v4l2 import Queue
+
+@final
+class CaptureNode(Node):
+    def __init__(
+        self, name: str, queue: Queue, sink: Link, *, frames: int = -1, drop_corrupted: bool = False
+    ) -> None: ...
+    @property
+    def corrupted_drops(self) -> int: ...
+
+@final
+class ConvertNode(Node):
+    def __init__(self, name: str, output: Queue, capture: Queue, source: Link, sink: Link) -> None: ...
+    @property
+    def frames_in(self) -> int: ...
+    @property
+    def frames_out(self) -> int: ...
+
+@final
+class DisplayNode(Node):
+    def __init__(self, name: str, scanout: Scanout, source: Link) -> None: ...
+    @property
+    def frames_in(self) -> int: ...
+
+@final
+class CopyNode(Node):
+    def __init__(self, name: str, pool: Pool, source: Link, sink: Link) -> None: ...
+    @property
+    def frames(self) -> int: ...
+
+@final
+class PythonNode(Node):
+    def __init__(
+        self,
+        name: str,
+        process: Callable[..., object],
+        source: Link | None,
+        sink: Link | None,
+        *,
+        pool: Pool | None = None,
+        input_pool: Pool | None = None,
+        frames: int = -1,
+        interval_ns: int = 0,
+    ) -> None: ...
+    @property
+    def frames_in(self) -> int: ...
+    @property
+    def frames_out(self) -> int: ...
+    @property
+    def error(self) -> BaseException | None: ...
