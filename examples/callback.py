@@ -1,7 +1,7 @@
 """Call a Python function with each frame; here it measures how bright they are.
 
-    python examples/callback.py                       test pictures
-    python examples/callback.py --device /dev/video0  a camera
+python examples/callback.py                       test pictures
+python examples/callback.py --device /dev/video0  a camera
 """
 
 import argparse

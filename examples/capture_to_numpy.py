@@ -1,6 +1,6 @@
 """Look at camera frames as numpy arrays, without a copy.
 
-    python examples/capture_to_numpy.py /dev/video0 --format YUYV --size 640x480
+python examples/capture_to_numpy.py /dev/video0 --format YUYV --size 640x480
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Write raw frames to a file, plane after plane, without row padding.
 
-    python examples/raw_file.py frames.raw                       test pictures
-    python examples/raw_file.py frames.raw --device /dev/video0  a camera
+python examples/raw_file.py frames.raw                       test pictures
+python examples/raw_file.py frames.raw --device /dev/video0  a camera
 """
 
 import argparse

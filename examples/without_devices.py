@@ -1,7 +1,7 @@
 """The whole way on a machine without a video device: draw, convert on the CPU, write a picture.
 
-    pip install '.[cli,software]'
-    python examples/without_devices.py picture.png
+pip install '.[cli,software]'
+python examples/without_devices.py picture.png
 """
 
 import sys

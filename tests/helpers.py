@@ -3,6 +3,7 @@
 import threading
 
 from fakekernel import FakeDmaBuf, fourcc
+
 from zcore._dmabuf import DmaBuf
 from zcore._pool import Pool
 

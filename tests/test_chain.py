@@ -11,11 +11,11 @@ import socket
 import threading
 
 import pytest
-
 from fakekernel import FakeCamera, FakeCard, FakeM2m
 from fakekernel.drm import CRTC, PRIMARY
 from fakekernel.v4l2_queue import DMABUF, FLAG_ERROR, FLAG_LAST, FLAG_MONOTONIC
 from helpers import CODED, YUYV, YUYV_SIZE, make_pool
+
 from zcore._chain import Link, Loop, Node
 from zcore._drm import Card
 from zcore._kms import Scanout
@@ -37,6 +37,8 @@ class Bench:
         self.pools = {}  # node -> pool it may starve of
         self.links = []
         self.loop = None
+        self.card = None
+        self.watched = False
 
     def link(self, capacity=2):
         self.links.append(Link(f"stage {len(self.links)}", f"stage {len(self.links) + 1}", capacity))
@@ -99,8 +101,6 @@ class Bench:
             self.watched = True
         return self.loop.run(stall, signal_fd)
 
-    watched = False
-
     def make_loop(self):
         self.loop = Loop(self.nodes)
         return self.loop
@@ -110,10 +110,10 @@ class Bench:
             self.loop.close()
         for link in self.links:
             link.flush()
+        if self.card is not None and self.card.pending and not self.card.gone:
+            self.card.flip()  # as a display does before it goes
         for close in self.closers:  # sinks first
             close()
-        for link in self.links:
-            link.flush()
 
 
 @pytest.fixture

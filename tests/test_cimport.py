@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from test_packaging import build, install, run
 
 import zcore
-from test_packaging import build, install, run
 
 HERE = Path(__file__).parent
 

@@ -2,13 +2,18 @@ import errno
 import struct
 
 import pytest
-
 from fakekernel import FakeCamera, FakeCard, fourcc
 from fakekernel.drm import ALLOW_MODESET, CONNECTOR, CRTC, OVERLAY, PRIMARY, TEST_ONLY, UNPLUGGED
 from helpers import new_buffer
+
 from zcore._drm import Card, Mode, Plane, Property
 from zcore._errors import (
-    DeviceBusyError, DeviceError, DeviceGoneError, DeviceNotFoundError, DevicePermissionError, UnsupportedError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceGoneError,
+    DeviceNotFoundError,
+    DevicePermissionError,
+    UnsupportedError,
 )  # fmt: skip
 from zcore._fd import Fd
 from zcore._gem import add_framebuffer

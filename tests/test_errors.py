@@ -5,8 +5,15 @@ import pytest
 
 from zcore import _errors
 from zcore._errors import (
-    DeviceBusyError, DeviceError, DeviceGoneError, DeviceNotFoundError, DevicePermissionError, DeviceTimeoutError,
-    NotReadyError, UnsupportedError, make_error,
+    DeviceBusyError,
+    DeviceError,
+    DeviceGoneError,
+    DeviceNotFoundError,
+    DevicePermissionError,
+    DeviceTimeoutError,
+    NotReadyError,
+    UnsupportedError,
+    make_error,
 )  # fmt: skip
 
 

@@ -7,10 +7,10 @@ import struct
 import threading
 
 import pytest
-
 from fakekernel import FakeCamera, FakeCard
 from fakekernel.drm import CRTC, PRIMARY
 from helpers import NV12, YUYV, YUYV_SIZE, make_pool, new_buffer
+
 from zcore._drm import Card
 from zcore._errors import DeviceBusyError, DeviceError, DeviceGoneError, DevicePermissionError, DeviceTimeoutError
 from zcore._gem import handle_count
@@ -51,7 +51,7 @@ class Rig:
 def rig(request, fake_kernel):
     made = Rig(fake_kernel, request.param)
     if not request.param:  # page flips need something on the screen already
-        splash, made.splash = show_splash(made)
+        _, made.splash = show_splash(made)
     yield made
     made.close()
 

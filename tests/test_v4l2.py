@@ -7,10 +7,10 @@ import signal
 
 import numpy as np
 import pytest
-
 from fakekernel import FakeCamera, FakeDmaBuf, FakeM2m
 from fakekernel.v4l2_queue import DMABUF, FLAG_ERROR, FLAG_LAST, FLAG_MONOTONIC, MMAP, USERPTR
 from helpers import YUYV, YUYV_SIZE, make_pool, new_buffer
+
 from zcore._alloc import allocate_memfd
 from zcore._dmabuf import DmaBuf
 from zcore._errors import DeviceBusyError, DeviceError, DeviceGoneError, DeviceTimeoutError, UnsupportedError
@@ -406,7 +406,7 @@ def test_too_few_buffers_are_refused(fake_kernel, foreign):
     camera.capture.most = 2
     with V4l2Device("/dev/video0") as device:
         queue = Queue(device.fd, "camera", CAPTURE)
-        with pytest.raises(DeviceError, match="granted 2 buffers, 3 are needed"):
+        with pytest.raises(DeviceError, match="granted 2 buffers, 3 are needed"):  # noqa: PT012 - either way
             if foreign:
                 queue.use_foreign(DMABUF, 4, [YUYV_SIZE], make_pool(fake_kernel, 4, YUYV, YUYV_SIZE)[0], minimum=3)
             else:
@@ -429,7 +429,12 @@ def test_absurdly_many_buffers_are_refused(fake_kernel):
 
 @pytest.mark.parametrize(
     ("code", "text"),
-    [(errno.EINVAL, "mmap buffers"), (errno.ENOTTY, "cannot stream"), (errno.ENOMEM, "CmaFree"), (errno.EBUSY, "EBUSY")],
+    [
+        (errno.EINVAL, "mmap buffers"),
+        (errno.ENOTTY, "cannot stream"),
+        (errno.ENOMEM, "CmaFree"),
+        (errno.EBUSY, "EBUSY"),
+    ],
 )
 def test_refused_buffers_are_explained(fake_kernel, code, text):
     FakeCamera(fake_kernel)

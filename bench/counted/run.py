@@ -54,8 +54,12 @@ class Setup:
 def main(argv=None):
     """Measure and print; a program that did not show every frame ends it all."""
     parser = argparse.ArgumentParser(prog="python -m bench.counted", description=__doc__)
-    parser.add_argument("--few", type=int, default=100, metavar="N", help="frames of the short run (default: %(default)s)")
-    parser.add_argument("--many", type=int, default=2100, metavar="N", help="frames of the long run (default: %(default)s)")
+    parser.add_argument(
+        "--few", type=int, default=100, metavar="N", help="frames of the short run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--many", type=int, default=2100, metavar="N", help="frames of the long run (default: %(default)s)"
+    )
     parser.add_argument("--rate", type=int, default=30, help="frames per second of the camera (default: %(default)s)")
     parser.add_argument("--buffers", type=int, default=6, help="buffers of the camera (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here as well")
@@ -160,6 +164,8 @@ def report(costs):
         print(f"{'ratio to ' + FLOOR:22}")
         for name, cost in costs.items():
             ratios = (cost.instructions / floor.instructions, cost.user / floor.user, cost.kernel / floor.kernel)
-            print(f"{name:22}" + "".join(f"{ratio:14.3f}" for ratio in ratios) + f"{cost.syscalls / floor.syscalls:14.2f}")
+            print(
+                f"{name:22}" + "".join(f"{ratio:14.3f}" for ratio in ratios) + f"{cost.syscalls / floor.syscalls:14.2f}"
+            )
     for name, cost in costs.items():
         print(f"{name}: {', '.join(f'{call} {count:.2f}' for call, count in cost.by_syscall.items())}")

@@ -1,37 +1,12 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import NamedTuple, final
+from typing import final
 
+from zcore._drm_types import Connector as Connector
+from zcore._drm_types import Mode as Mode
+from zcore._drm_types import Plane as Plane
+from zcore._drm_types import Property as Property
 from zcore._fd import Fd
-
-class Mode(NamedTuple):
-    name: str
-    width: int
-    height: int
-    refresh: float
-    preferred: bool
-    raw: bytes
-
-class Connector(NamedTuple):
-    id: int
-    type: int
-    number: int
-    connected: bool
-    encoder: int
-    possible_crtcs: int
-    modes: tuple[Mode, ...]
-
-class Plane(NamedTuple):
-    id: int
-    crtc: int
-    framebuffer: int
-    possible_crtcs: int
-    formats: tuple[int, ...]
-
-class Property(NamedTuple):
-    id: int
-    value: int
-    flags: int
 
 @final
 class Card:

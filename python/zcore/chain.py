@@ -18,6 +18,7 @@ from zcore.errors import ChainError, StallError, make_error
 from zcore.negotiate import LINK_FRAMES, LinkPlan, agree, allocate
 from zcore.report import LinkReport, Report, StageReport
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
+from zcore.stages.display import Display
 
 
 class Chain:
@@ -58,6 +59,7 @@ class Chain:
         self._stop_asked = False
         self._thread: threading.Thread | None = None
         self._outcome: Report | BaseException | None = None
+        self._counted: dict[str, dict[str, int]] = {}
 
     # Setting up
 
@@ -122,7 +124,7 @@ class Chain:
         frames: int | None = None,
         *,
         require_zero_copy: bool | None = None,
-        stall_timeout: float = 10.0,
+        stall_timeout: float | None = 10.0,
     ) -> Report:
         """Run until the source has given `frames` frames and all of them have arrived, or until it ends.
 
@@ -132,8 +134,9 @@ class Chain:
             How many the source gives; left out: until its end, or :meth:`stop`.
         require_zero_copy : bool, optional
             Refuse to run where a link would copy.
-        stall_timeout : float
-            Seconds without any event after which the run is given up.
+        stall_timeout : float, optional
+            Seconds without any event after which the run is given up; ``None`` waits for ever, as for a camera that
+            waits for a trigger.
 
         Returns
         -------
@@ -170,14 +173,14 @@ class Chain:
                 loop.stop()
             started = time.monotonic()
             with _signals() as signal_fd:
-                status, failed = loop.run(stall_timeout, signal_fd)
+                status, failed = loop.run(1e6 if stall_timeout is None else stall_timeout, signal_fd)
             seconds = time.monotonic() - started
             if status < 0:
                 raise self._failure(-status, failed, links, stall_timeout)
             for stage in self.stages:
                 stage.stop()
             return self._report(seconds, nodes, links)
-        except Exception as error:
+        except BaseException as error:
             if nodes:
                 error.report = self._report(time.monotonic() - started, nodes, links)  # type: ignore[attr-defined]
             raise
@@ -200,9 +203,9 @@ class Chain:
         if not self._kept_open:
             self.close()
 
-    def _failure(self, code: int, failed: Node | None, links: list[Link], seconds: float) -> BaseException:
+    def _failure(self, code: int, failed: Node | None, links: list[Link], seconds: float | None) -> BaseException:
         if failed is None and code == errno.ETIMEDOUT:
-            return StallError(f"nothing happened for {seconds:g} s: {self._holders(links)}")
+            return StallError(f"nothing happened for {seconds or 0:g} s: {self._holders(links)}")
         if failed is None:
             return make_error(code, "epoll_wait", "chain")
         raised = getattr(failed, "error", None)
@@ -216,7 +219,7 @@ class Chain:
         texts = []
         for plan, link in zip(self._plans, links, strict=False):
             assert plan.pool is not None
-            held = ", ".join(f"{n} with {who}" for who, n in plan.pool.holders().items()) or "none"
+            held = ", ".join(f"{n} with {who}" for who, n in plan.pool.holders().items()) or "none in use"
             texts.append(
                 f"{plan.name}: {link.frames} frames passed, {link.count} wait; of {len(plan.pool)} buffers {held}"
             )
@@ -269,6 +272,7 @@ class Chain:
         """Close the stages that the chain opened, sinks first; a second call does nothing."""
         opened, self._opened = self._opened, []
         plans, self._plans = self._plans, []
+        self._counted = {}
         for stage in reversed(self.stages):
             if stage in opened:
                 stage.close()
@@ -292,11 +296,13 @@ class Chain:
     # Reporting
 
     def _report(self, seconds: float, nodes: list[Node], links: list[Link]) -> Report:
+        """Tell of this run alone: devices and buffers count for as long as they are open."""
         reports = []
         for plan, link in zip(self._plans, links, strict=False):
-            reports.append(_link_report(plan, link))
+            reports.append(_link_report(plan, link, self._since(plan.name, _totals(plan))))
         stages = []
         for index, stage in enumerate(self.stages):
+            drops = self._since(stage.name, stage.drops())
             stages.append(
                 StageReport(
                     stage.name,
@@ -304,31 +310,55 @@ class Chain:
                     stage.device,
                     links[index - 1].frames - links[index - 1].count if index else 0,
                     links[index].frames if index < len(links) else 0,
-                    stage.drops(),
+                    {reason: count for reason, count in drops.items() if count},
                     stage.facts(),
                 )
             )
         return Report(stages[-1].frames_in, seconds, stages, reports)
 
+    def _since(self, name: str, now: dict[str, int]) -> dict[str, int]:
+        """Give what was counted since the last report under this name."""
+        before = self._counted.get(name, {})
+        self._counted[name] = now
+        return {key: count - before.get(key, 0) for key, count in now.items()}
 
-def _link_report(plan: LinkPlan, link: Link) -> LinkReport:
-    assert plan.pool is not None
-    pools = [plan.pool] + ([plan.copy_pool] if plan.copy_pool is not None else [])
+
+def _totals(plan: LinkPlan) -> dict[str, int]:
+    """Read the counters of a link's buffers and devices."""
+    pools = [pool for pool in (plan.pool, plan.copy_pool) if pool is not None]
     buffers = {id(buffer): buffer for pool in pools for slot in pool.slot_buffers for buffer in slot}.values()
     attaches = reattaches = 0
     for pad in (getattr(plan.source, "output", None), getattr(plan.sink, "input", None)):
         queue = getattr(pad, "queue", None)
         attaches += queue.attaches if queue is not None else 0
         reattaches += queue.reattaches if queue is not None else 0
-    if hasattr(plan.sink, "scanout"):
+    if isinstance(plan.sink, Display):
         attaches += plan.sink.scanout.attaches
+    return {
+        "cpu_maps": sum(buffer.accesses for buffer in buffers),
+        "sync_calls": sum(buffer.sync_calls for buffer in buffers),
+        "attaches": attaches,
+        "reattaches": reattaches,
+    }
+
+
+def _link_report(plan: LinkPlan, link: Link, counts: dict[str, int]) -> LinkReport:
+    assert plan.pool is not None
     return LinkReport(
-        source=plan.source.name, sink=plan.sink.name, caps=str(plan.caps), memory=plan.memory,
-        allocator=plan.allocator, buffers=len(plan.pool), zero_copy=plan.zero_copy, frames=link.frames,
-        copied_frames=link.copied_frames, copied_bytes=link.copied_bytes,
-        cpu_maps=sum(buffer.accesses for buffer in buffers), sync_calls=sum(buffer.sync_calls for buffer in buffers),
-        attaches=attaches, reattaches=reattaches, reason=plan.reason, rejected=list(plan.rejected),
-    )  # fmt: skip
+        source=plan.source.name,
+        sink=plan.sink.name,
+        caps=str(plan.caps),
+        memory=plan.memory,
+        allocator=plan.allocator,
+        buffers=len(plan.pool),
+        zero_copy=plan.zero_copy,
+        frames=link.frames,
+        copied_frames=link.copied_frames,
+        copied_bytes=link.copied_bytes,
+        reason=plan.reason,
+        rejected=list(plan.rejected),
+        **counts,
+    )
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class LinkPlan:
     ----------
     memory : str
         ``dmabuf`` (the source's buffers, exported), ``dmabuf-import`` (the sink's), ``dma-heap:NAME`` or ``udmabuf``
-        (a third party's), ``userptr``, ``memfd`` (between software stages where the kernel has no DMA-BUF allocator),
+        (a third party's), ``userptr``, ``map`` (one side's device memory, read or written by the CPU in place),
+        ``memfd`` (between software stages where the kernel has no DMA-BUF allocator),
         ``mmap`` (two sets of buffers and a copy).
     rejected : list of (str, str)
         Ways that were tried before, and why each failed.
@@ -51,6 +52,10 @@ class LinkPlan:
     def zero_copy(self) -> bool:
         """Whether no frame is copied."""
         return self.copy_pool is None
+
+    def __str__(self) -> str:
+        how = "zero-copy" if self.zero_copy else f"copies every frame because {self.reason}"
+        return f"{self.name}: {self.caps} {self.memory or 'not allocated'} [{self.allocator}], {how}"
 
     @property
     def name(self) -> str:
@@ -163,7 +168,7 @@ def allocate(plan: LinkPlan, *, count: int | None = None, require_zero_copy: boo
         assert plan.pool is not None
         plan.allocator = plan.pool.allocator
         plan.memory = "memfd" if plan.allocator == "memfd" and way.startswith("dmabuf") else way
-        if plan.memory not in ("mmap", "userptr", "memfd"):
+        if plan.memory not in ("mmap", "map", "userptr", "memfd"):
             plan.caps = plan.caps.with_features("memory:DMABuf")
         return
     raise NegotiationError(
@@ -184,8 +189,11 @@ def _pads(plan: LinkPlan) -> tuple[Pad, Pad]:
 
 
 def _asked_for(source: Pad, sink: Pad) -> str:
-    modes = [f"{pad.name} has io mode {mode}" for pad in (source, sink) if (mode := getattr(pad, "io_mode", ""))]
-    return ", ".join(modes) or "neither side shares its buffers"
+    texts = []
+    for pad in (source, sink):
+        mode, roles = getattr(pad, "io_mode", ""), ", ".join(sorted(pad.roles())) or "nothing"
+        texts.append(f"{pad.name}{f' has io mode {mode} and' if mode else ''} can do {roles}")
+    return "; ".join(texts)
 
 
 def _ways(plan: LinkPlan, source: Pad, sink: Pad, count: int) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -208,6 +216,14 @@ def _ways(plan: LinkPlan, source: Pad, sink: Pad, count: int) -> Iterator[tuple[
             plan.pool = pool
 
         return attempt
+
+    def cpu_reads_in_place() -> None:
+        plan.pool = source.allocate(plan.caps, count, export=False)
+        sink.use(plan.pool, plan.sink_caps, "map")
+
+    def cpu_writes_in_place() -> None:
+        plan.pool = sink.allocate(plan.sink_caps, count, export=False)
+        source.use(plan.pool, plan.caps, "map")
 
     def source_maps() -> None:
         plan.pool = source.allocate(plan.caps, count, export=False)
@@ -234,6 +250,10 @@ def _ways(plan: LinkPlan, source: Pad, sink: Pad, count: int) -> Iterator[tuple[
     if "import" in gives and "import" in takes:
         for kind in third_parties():
             yield kind, third_party(kind)
+    if "mmap" in gives and "map" in takes:
+        yield "map", cpu_reads_in_place
+    if "map" in gives and "mmap" in takes:
+        yield "map", cpu_writes_in_place
     if "mmap" in gives and "userptr" in takes:
         yield "userptr", source_maps
     if "userptr" in gives and "mmap" in takes:

@@ -33,6 +33,14 @@ class LinkReport:
     reason: str
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        how = "zero-copy" if self.zero_copy else f"{self.copied_frames} copied, {self.copied_bytes} bytes"
+        why = f" because {self.reason}" if self.reason else ""
+        return (
+            f"{self.source} -> {self.sink}: {self.caps} {self.memory} [{self.allocator}] "
+            f"{self.frames} frames, {how}{why}"
+        )
+
 
 @dataclass
 class StageReport:
@@ -76,12 +84,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"{self.frames} frames in {self.seconds:.2f} s ({self.fps:.1f} per second)"]
-        for link in self.links:
-            how = "zero-copy" if link.zero_copy else f"{link.copied_frames} copied, {link.copied_bytes} bytes"
-            lines.append(
-                f"  {link.source} -> {link.sink}: {link.caps} {link.memory} [{link.allocator}]"
-                f" {link.frames} frames, {how}{f' because {link.reason}' if link.reason else ''}"
-            )
+        lines += [f"  {link}" for link in self.links]
         for stage in self.stages:
             if stage.drops:
                 lines.append(f"  {stage.name} dropped " + ", ".join(f"{n} ({why})" for why, n in stage.drops.items()))

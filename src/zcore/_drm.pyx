@@ -5,8 +5,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EACCES, EINVAL, ENOENT, EOPNOTSUPP
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
+from zcore._drm_types cimport copy_mode, ids_of, read_mode, text
 from zcore._errors cimport check, device_error
 from zcore._fd cimport Fd
 from zcore._sys cimport sys_ioctl_restart
@@ -54,48 +55,8 @@ from zcore.uapi.drm cimport (
 )
 
 import threading
-from typing import NamedTuple
 
-
-class Mode(NamedTuple):
-    """A display mode; ``raw`` is the kernel's ``drm_mode_modeinfo``."""
-
-    name: str
-    width: int
-    height: int
-    refresh: float  # Hz
-    preferred: bool
-    raw: bytes
-
-
-class Connector(NamedTuple):
-    """A connector, as GETCONNECTOR tells it."""
-
-    id: int
-    type: int
-    number: int
-    connected: bool
-    encoder: int  # current, 0 = none
-    possible_crtcs: int  # bit mask over the card's list of CRTCs
-    modes: tuple
-
-
-class Plane(NamedTuple):
-    """A plane, as GETPLANE tells it."""
-
-    id: int
-    crtc: int
-    framebuffer: int
-    possible_crtcs: int
-    formats: tuple  # DRM fourccs
-
-
-class Property(NamedTuple):
-    """A property of a KMS object."""
-
-    id: int
-    value: int
-    flags: int
+from zcore._drm_types import Connector, Mode, Plane, Property  # no-cython-lint: Mode is for those who import it here
 
 
 @cython.final
@@ -405,25 +366,3 @@ cdef class Card:
 
     def __repr__(self):
         return f"<Card {self.path} {self.driver}>"
-
-
-cdef tuple ids_of(uint32_t *values, int count):
-    return tuple([values[i] for i in range(count)])
-
-
-cdef str text(char *raw):
-    cdef bytes whole = raw[:32]
-    return whole.split(b"\0", 1)[0].decode(errors="replace")
-
-
-cdef object read_mode(zc_drm_mode_modeinfo *mode):
-    refresh = mode.clock * 1000.0 / (mode.htotal * mode.vtotal) if mode.htotal and mode.vtotal else float(mode.vrefresh)
-    return Mode(text(mode.name), mode.hdisplay, mode.vdisplay, refresh, bool(mode.type & 8),
-                PyBytes_FromStringAndSize(<char *>mode, sizeof(zc_drm_mode_modeinfo)))
-
-
-cdef int copy_mode(zc_drm_mode_modeinfo *mode, bytes raw) except -1:
-    if len(raw) != sizeof(zc_drm_mode_modeinfo):
-        raise ValueError(f"a mode has {sizeof(zc_drm_mode_modeinfo)} bytes, not {len(raw)}")
-    memcpy(mode, PyBytes_AS_STRING(raw), sizeof(zc_drm_mode_modeinfo))
-    return 0

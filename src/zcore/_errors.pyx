@@ -105,7 +105,9 @@ def make_error(code, operation, device="", detail="", cure=""):
     DeviceError
         To be raised by the caller.
     """
-    error = _CLASSES.get(code, DeviceError)(code, os.strerror(code))
+    # "Connection timed out" is the C library's word for it, and no camera has a connection.
+    words = "Timed out" if code == errno.ETIMEDOUT else os.strerror(code)
+    error = _CLASSES.get(code, DeviceError)(code, words)
     error.operation = operation
     error.device = device or ""
     cause = ""

@@ -227,7 +227,7 @@ cdef class Frame:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, error, traceback):  # spelled out: *_ would make a tuple per frame
         self.release()
 
     def __repr__(self):

@@ -128,34 +128,30 @@ cdef class Scanout:
         if self.framebuffer_of(slot) == 0:
             self.attach_slot(frame.pool, slot.index)
         slot_hold(slot)
-        with nogil:
-            result = self.submit(slot)
+        result = self.submit(slot)  # a nonblocking commit keeps the GIL, too
         if result < 0:
             slot_drop(slot)
             raise device_error(-result, "DRM_IOCTL_MODE_ATOMIC", self.name)
 
     def wait(self, double timeout=1.0):
         """Wait until no flip is on its way."""
-        cdef int result = -EINTR
+        cdef int result
         cdef int timeout_ms = <int>(timeout * 1000)
         cdef int fd = self.card.fd.number
-        while result == -EINTR:
-            result = 0
-            with nogil:
-                while self.pending != NULL:
-                    result = self.collect()
-                    if result == -EAGAIN:
-                        result = sys_wait(fd, POLLIN, timeout_ms)
-                        if result == 0:
-                            result = -ETIMEDOUT
-                        elif result > 0 and not result & POLLIN:  # a hang-up would be told for ever
-                            result = -ENODEV
-                    if result < 0:
-                        break
-            if result == -EINTR:
-                PyErr_CheckSignals()
-        if result < 0:
-            raise device_error(-result, "flip event", self.name)
+        while self.pending != NULL:
+            result = self.collect()  # never blocks, so it keeps the GIL: giving it away costs frames beside a busy thread
+            if result == -EAGAIN:
+                with nogil:
+                    result = sys_wait(fd, POLLIN, timeout_ms)
+                if result == -EINTR:
+                    PyErr_CheckSignals()
+                    continue
+                if result == 0:
+                    result = -ETIMEDOUT
+                elif result > 0 and not result & POLLIN:  # a hang-up would be told for ever
+                    result = -ENODEV
+            if result < 0:
+                raise device_error(-result, "flip event", self.name)
 
     @property
     def holds(self):
@@ -268,8 +264,9 @@ cdef class Scanout:
         self.pending = NULL
         self.flips += 1
         self.last_flip_ns = when
-        if self.current.meta.timestamp_ns:
-            latency = when - self.current.meta.timestamp_ns
+        latency = when - self.current.meta.timestamp_ns
+        # Below zero the frame was dated by another clock, or ahead: that says nothing.
+        if self.current.meta.timestamp_ns and latency >= 0:
             self.latency_sum_ns += latency
             self.latency_count += 1
             if latency > self.latency_max_ns:

@@ -1,27 +1,12 @@
 # A V4L2 queue as a state machine: one direction of one open device.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from zcore._fd cimport Fd
-from zcore._pool cimport MAX_PLANES, MAX_SLOTS, Pool, Slot
+from zcore._pool cimport MAX_PLANES, MAX_SLOTS, Slot
+from zcore._v4l2_buffers cimport QUEUE_ENDED, QueueBuffers
 from zcore.uapi.videodev2 cimport v4l2_buffer, v4l2_plane
 
 
-cdef enum QueueState:
-    QUEUE_EMPTY  # no buffers
-    QUEUE_READY  # buffers, not streaming
-    QUEUE_STREAMING
-    QUEUE_ENDED  # LAST was seen: no DQBUF before a restart
-    QUEUE_FAILED  # EIO: needs STREAMOFF
-    QUEUE_GONE  # ENODEV
-
-
-cdef class Queue:
-    cdef readonly Fd fd
-    cdef readonly str name
-    cdef readonly uint32_t type
-    cdef readonly uint32_t memory
-    cdef readonly int count  # buffers that the driver granted
-    cdef readonly Pool pool  # own buffers, or the foreign pool that a CAPTURE queue fills
+cdef class Queue(QueueBuffers):
     cdef readonly int queued_count
     cdef readonly uint64_t frames
     cdef readonly uint64_t attaches  # imports of a buffer that this index had not seen
@@ -29,20 +14,10 @@ cdef class Queue:
     cdef readonly uint64_t gaps  # frames that the driver dropped, by sequence numbers
     cdef readonly uint64_t errors  # buffers with the error flag
     cdef readonly uint64_t flushed  # buffers that STREAMOFF gave back unfinished
-    cdef int c_state
-    cdef bint multiplanar
-    cdef bint output
-    cdef int holder
-    cdef int plane_count
-    cdef uint32_t plane_size[MAX_PLANES]
     cdef int64_t last_sequence
     cdef Slot *queued[MAX_SLOTS]  # per V4L2 index: the reference that the device holds
-    cdef uint64_t bound_pool[MAX_SLOTS]  # per V4L2 index: which buffer the kernel has attached there
-    cdef int bound_slot[MAX_SLOTS]
     cdef v4l2_buffer buffer
     cdef v4l2_plane planes[MAX_PLANES]
-
-    cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1
 
     # The frame path. 0 or -errno.
     cdef int queue_slot(self, Slot *slot) noexcept nogil  # takes over the reference unless it fails

@@ -2,31 +2,28 @@
 
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EBADMSG, EINVAL, EIO, ENOBUFS, ENODEV, ENOMEM, ENOTTY, EPIPE, ETIMEDOUT
+from libc.errno cimport EAGAIN, EBADMSG, EINVAL, EIO, ENOBUFS, ENODEV, EPIPE, ETIMEDOUT
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
-from zcore._dmabuf cimport Memory, dmabuf_from_map, dmabuf_take
+from zcore._dmabuf cimport Memory
 from zcore._errors cimport check, device_error
-from zcore._fd cimport Fd
 from zcore._frame cimport frame_from_slot
-from zcore._ioctl cimport (
-    v4l2_dqbuf,
-    v4l2_expbuf,
-    v4l2_qbuf,
-    v4l2_querybuf,
-    v4l2_reqbufs,
-    v4l2_streamoff,
-    v4l2_streamon,
-)
-from zcore._pool cimport HOLDER_DEVICE, core_drain_bell, core_take, holder_id, slot_drop, slot_lease
+from zcore._ioctl cimport v4l2_dqbuf, v4l2_qbuf, v4l2_streamoff, v4l2_streamon
+from zcore._pool cimport HOLDER_DEVICE, HOLDER_PYTHON, Pool, core_drain_bell, core_take, slot_drop, slot_lease
 from zcore._sys cimport atomic_add, sys_wait_two
+from zcore._v4l2_buffers cimport (
+    QUEUE_EMPTY,
+    QUEUE_ENDED,
+    QUEUE_FAILED,
+    QUEUE_GONE,
+    QUEUE_READY,
+    QUEUE_STREAMING,
+    QueueBuffers,
+)
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_FLAG_ERROR,
     V4L2_BUF_FLAG_LAST,
-    V4L2_BUF_TYPE_VIDEO_CAPTURE,
-    V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
-    V4L2_BUF_TYPE_VIDEO_OUTPUT,
-    V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
     V4L2_MEMORY_DMABUF,
     V4L2_MEMORY_MMAP,
     V4L2_MEMORY_USERPTR,
@@ -42,13 +39,9 @@ cdef extern from "<poll.h>" nogil:
         POLLIN
 
 
-MEMORY_NAMES = {V4L2_MEMORY_MMAP: "mmap", V4L2_MEMORY_USERPTR: "userptr", V4L2_MEMORY_DMABUF: "dmabuf"}
-STATE_NAMES = ("empty", "ready", "streaming", "ended", "failed", "gone")
-
-
 @cython.final
 @cython.no_gc_clear  # __dealloc__ drops slots that live in `pool`
-cdef class Queue:
+cdef class Queue(QueueBuffers):
     """One direction of one open V4L2 device.
 
     How am I supposed to use this? Set the format on the device, then :meth:`allocate` buffers of the driver's own (they
@@ -62,162 +55,6 @@ cdef class Queue:
     def __cinit__(self):
         memset(self.queued, 0, sizeof(self.queued))
         self.last_sequence = -1
-
-    def __init__(self, Fd fd not None, str name, int type):
-        if type not in (
-            V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT,
-            V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
-        ):
-            raise ValueError(f"{name}: buffer type {type} is not a video queue")
-        self.fd = fd
-        self.name = name
-        self.type = type
-        self.multiplanar = type in (V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE)
-        self.output = type in (V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE)
-        self.holder = holder_id(name)
-
-    @property
-    def state(self):
-        """``empty``, ``ready``, ``streaming``, ``ended`` (LAST was seen), ``failed`` or ``gone``."""
-        return STATE_NAMES[self.c_state]
-
-    # Setting up
-
-    def _request(self, uint32_t memory, int count):
-        if self.c_state != QUEUE_EMPTY:
-            raise ValueError(f"{self.name}: has buffers already; close() first")
-        cdef int granted
-        cdef uint32_t type = self.type
-        cdef int fd = self.fd.number
-        with nogil:
-            granted = v4l2_reqbufs(fd, type, memory, count, NULL)
-        if granted < 0:
-            raise device_error(-granted, "VIDIOC_REQBUFS", self.name, _refused(-granted, memory))
-        if granted > MAX_SLOTS:  # more than asked for, and more than can be told apart
-            v4l2_reqbufs(fd, type, memory, 0, NULL)
-            raise device_error(ENOBUFS, "VIDIOC_REQBUFS", self.name, f"the driver granted {granted} buffers")
-        self.memory = memory
-        self.count = granted
-        self.c_state = QUEUE_READY
-        memset(self.bound_pool, 0, sizeof(self.bound_pool))
-        return granted
-
-    def _too_few(self, int minimum):
-        granted = self.count
-        self._free()
-        raise device_error(
-            ENOBUFS, "VIDIOC_REQBUFS", self.name, f"the driver granted {granted} buffers, {minimum} are needed"
-        )
-
-    def allocate(self, Pool pool not None, int count, *, bint export, int minimum=1):
-        """Let the driver allocate buffers and put them into a pool.
-
-        Parameters
-        ----------
-        pool : Pool
-            Empty; gets one slot per buffer.
-        count, minimum : int
-            Buffers to ask for, and how many must be granted.
-        export : bool
-            Export each plane as a DMA-BUF (VIDIOC_EXPBUF); otherwise map it through the device.
-
-        Raises
-        ------
-        DeviceError
-            Too few granted, or no export.
-        """
-        if pool.core.count:
-            raise ValueError(f"{self.name}: pool {pool.name} has slots already; V4L2 numbers them from 0")
-        self._request(V4L2_MEMORY_MMAP, count)
-        if self.count < minimum:
-            self._too_few(minimum)
-        try:
-            for index in range(self.count):
-                self._add_own_slot(pool, index, export)
-        except BaseException:
-            self._free()
-            raise
-        self.pool = pool
-
-    cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1:
-        cdef int result, plane
-        cdef uint32_t length
-        cdef int64_t offset
-        self.prepare(index)
-        check(v4l2_querybuf(self.fd.number, &self.buffer), "VIDIOC_QUERYBUF", self.name)
-        self.plane_count = self.buffer.length if self.multiplanar else 1
-        if not 0 < self.plane_count <= MAX_PLANES:
-            raise device_error(EINVAL, "VIDIOC_QUERYBUF", self.name, f"a buffer of {self.plane_count} planes")
-        buffers = []
-        lengths = []
-        for plane in range(self.plane_count):
-            length = self.planes[plane].length if self.multiplanar else self.buffer.length
-            offset = self.planes[plane].m.mem_offset if self.multiplanar else self.buffer.m.offset
-            self.plane_size[plane] = length
-            if export:
-                result = v4l2_expbuf(self.fd.number, self.type, index, plane)
-                if result < 0:
-                    raise device_error(-result, "VIDIOC_EXPBUF", self.name)
-                buffers.append(dmabuf_take(result, f"v4l2:{self.fd.name}"))
-            else:
-                buffers.append(dmabuf_from_map(self.fd.number, length, offset, self.fd, f"v4l2:{self.fd.name}"))
-            lengths.append((0, length))
-        return pool.add_slot(tuple(buffers), lengths)
-
-    def use_foreign(self, uint32_t memory, int count, plane_sizes, Pool pool=None, *, int minimum=1):
-        """Take buffers that somebody else allocated: DMA-BUFs (``V4L2_MEMORY_DMABUF``) or addresses (USERPTR).
-
-        Parameters
-        ----------
-        memory : int
-            V4L2_MEMORY_DMABUF or V4L2_MEMORY_USERPTR.
-        count, minimum : int
-            Buffers to ask for, and how many must be granted.
-        plane_sizes : sequence of int
-            ``sizeimage`` per memory plane, as the format says: smaller buffers are refused here with their size.
-        pool : Pool, optional
-            For a CAPTURE queue: whose free slots it fills.
-        """
-        sizes = list(plane_sizes)
-        if not 0 < len(sizes) <= MAX_PLANES:
-            raise ValueError(f"{self.name}: 1 to {MAX_PLANES} planes, not {len(sizes)}")
-        if pool is not None:
-            self.check_pool(pool, sizes, memory)
-        self._request(memory, count)
-        if self.count < minimum:
-            self._too_few(minimum)
-        self.plane_count = len(sizes)
-        for i, size in enumerate(sizes):
-            self.plane_size[i] = size
-        self.pool = pool
-
-    def check_pool(self, Pool pool not None, sizes, uint32_t memory):
-        """Refuse, in words, buffers that the kernel would answer with a bare EINVAL."""
-        cdef Slot *slot
-        for index in range(pool.core.count):
-            slot = &pool.core.slots[index]
-            if slot.plane_count != len(sizes):
-                raise device_error(
-                    EINVAL, "VIDIOC_QBUF", self.name,
-                    f"it wants {len(sizes)} memory plane(s), buffers of {pool.name} have {slot.plane_count}",
-                )
-            for i in range(slot.plane_count):
-                if slot.planes[i].length < sizes[i]:
-                    raise device_error(
-                        EINVAL, "VIDIOC_QBUF", self.name,
-                        f"plane {i} needs {sizes[i]} bytes, buffers of {pool.name} have {slot.planes[i].length}",
-                    )
-                if slot.planes[i].offset:
-                    raise device_error(
-                        EINVAL, "VIDIOC_QBUF", self.name, f"plane {i} starts at an offset, which V4L2 cannot express"
-                    )
-                if memory == V4L2_MEMORY_DMABUF and slot.planes[i].memory.fd < 0:
-                    raise device_error(
-                        EINVAL, "VIDIOC_QBUF", self.name, f"buffers of {pool.name} cannot be exported as DMA-BUF"
-                    )
-                if memory == V4L2_MEMORY_USERPTR and slot.planes[i].memory.address == NULL:
-                    (<object>pool.buffers[index][i]).begin_access()
-                    (<object>pool.buffers[index][i]).end_access()
 
     def probe(self, Pool pool not None):
         """Queue the buffers of a pool on trial and take them back: only that tells whether the device reaches them.
@@ -315,6 +152,7 @@ cdef class Queue:
                 if self.c_state == QUEUE_ENDED and not slot.planes[0].used:  # an empty buffer only marks the end
                     slot_drop(slot)
                     return None
+                slot.holder = HOLDER_PYTHON
                 return frame_from_slot(self.pool, slot)
             if result != -EAGAIN:
                 raise device_error(-result, "VIDIOC_DQBUF", self.name)
@@ -358,17 +196,10 @@ cdef class Queue:
             return
         if self.fd.ours():
             self.stop()
+        elif self.fd.closed:  # the kernel took the buffers from the device with its last descriptor
+            self.flushed += self.queued_count
+            self.give_back_all()
         self._free()
-
-    def _free(self):
-        # With frames still out this orphans their buffers (V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS); an old driver says
-        # EBUSY, and its buffers go with the descriptor.
-        if self.fd.ours() and self.c_state != QUEUE_GONE:
-            v4l2_reqbufs(self.fd.number, self.type, self.memory, 0, NULL)
-        self.c_state = QUEUE_EMPTY
-        self.count = 0
-        self.plane_count = 0  # the next format may have more
-        self.pool = None
 
     def __dealloc__(self):
         if self.c_state != QUEUE_EMPTY:
@@ -554,14 +385,3 @@ cdef class Queue:
                 slot_drop(self.queued[index])
                 self.queued[index] = NULL
         self.queued_count = 0
-
-
-def _refused(int code, memory):
-    name = MEMORY_NAMES.get(memory, memory)
-    if code == EINVAL:
-        return f"the driver has no {name} buffers, or not for this format"
-    if code == ENOTTY:
-        return "the device cannot stream (no VIDIOC_REQBUFS)"
-    if code == ENOMEM:
-        return "no memory for the buffers (contiguous memory may be used up although RAM is free: see CmaFree)"
-    return ""

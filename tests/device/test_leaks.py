@@ -37,8 +37,7 @@ def test_thousand_open_run_close_cycles_leave_nothing(vivid, vkms):
         with zcore.Chain(zcore.Capture(vivid, "XR24", (640, 480), rate=60), display) as chain:
             report = chain.run(frames=1, require_zero_copy=True)
             assert report.frames == 1
-            handles = handle_count(display.card)
-        return handles
+            return handle_count(display.card)
 
     assert cycle() == 8  # seven buffers and the black picture
     before = standing(vkms)

@@ -150,3 +150,27 @@ def test_cpu_access_is_bracketed_on_every_allocator(kind):
     assert int(second.sum()) == 7 << 16
     del first, second
     assert (buffer.cpu_users, buffer.sync_calls, buffer.maps) == (0, 2, 1)
+
+
+def test_cpu_reads_mapped_frames_in_place(vivid):
+    report = zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60, io_mode="mmap"), zcore.ArraySink(keep=1)).run(
+        frames=5, require_zero_copy=True
+    )
+    assert report.links[0].memory == "map"
+    assert report.links[0].copied_bytes == 0
+
+
+def test_cpu_writes_mapped_frames_in_place(vim2m):
+    sink = zcore.ArraySink(keep=1)
+    report = zcore.Chain(
+        zcore.TestSource("BGR3", SIZE, pattern="white"), zcore.Convert(vim2m, "RGBP", output_io_mode="mmap"), sink
+    ).run(frames=5, require_zero_copy=True)
+    assert report.links[0].memory == "map"
+    assert (sink.arrays[0] == 0xFFFF).all()
+
+
+def test_mode_that_the_driver_has_not_is_explained():
+    with drivers.vivid(n_devs=1, allocators=CONTIG) as nodes:
+        chain = zcore.Chain(zcore.Capture(nodes.one("capture").path, "XR24", SIZE, io_mode="userptr"), zcore.ArraySink())
+        with pytest.raises(zcore.NegotiationError, match="capture.* has io mode userptr and can do nothing"):
+            chain.run(frames=1)

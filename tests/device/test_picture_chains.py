@@ -82,7 +82,9 @@ def test_capture_convert_display_is_zero_copy_and_right(vivid, vim2m, vkms):
 def test_converter_limit_is_named_before_the_first_frame(vivid, vim2m, vkms):
     # vim2m's MAX_W and MAX_H are 640 and 480: there is no larger picture to convert on this driver.
     chain = zcore.Chain(
-        zcore.Capture(vivid, format="BGR3", size=(1920, 1080)), zcore.Convert(vim2m, format="RGBP"), zcore.Display("vkms")
+        zcore.Capture(vivid, format="BGR3", size=(1920, 1080)),
+        zcore.Convert(vim2m, format="RGBP"),
+        zcore.Display("vkms"),
     )
     with pytest.raises(zcore.NegotiationError, match=r"takes 640x480 where .* gives 1920x1080"):
         chain.run(frames=1)

@@ -111,9 +111,7 @@ Int = make("int", [("value", c.c_int)], 4)
 Sync = make("dma_buf_sync", [("flags", U64)], 8)
 SyncFile = make("dma_buf_sync_file", [("flags", U32), ("fd", S32)], 8)
 Name = make("name", [("first", c.c_char * 8)], 8)  # the argument is the string itself
-HeapAllocation = make(
-    "dma_heap_allocation_data", [("len", U64), *words("fd", "fd_flags"), ("heap_flags", U64)], 24
-)
+HeapAllocation = make("dma_heap_allocation_data", [("len", U64), *words("fd", "fd_flags"), ("heap_flags", U64)], 24)
 UdmabufCreate = make("udmabuf_create", [*words("memfd", "flags"), ("offset", U64), ("size", U64)], 24)
 
 # DRM
@@ -186,7 +184,9 @@ FbCmd2 = make(
     104,
 )  # fmt: skip
 PageFlip = make("drm_mode_crtc_page_flip", [*words("crtc_id", "fb_id", "flags", "reserved"), ("user_data", U64)], 24)
-CreateDumb = make("drm_mode_create_dumb", [*words("height", "width", "bpp", "flags", "handle", "pitch"), ("size", U64)], 32)
+CreateDumb = make(
+    "drm_mode_create_dumb", [*words("height", "width", "bpp", "flags", "handle", "pitch"), ("size", U64)], 32
+)
 Atomic = make(
     "drm_mode_atomic",
     [*words("flags", "count_objs"), *[(name, U64) for name in ("objs", "counts", "props", "values", "reserved",

@@ -7,7 +7,15 @@ from . import structs
 from .kernel import Device, Refusal
 from .structs import fourcc
 from .v4l2_queue import (
-    CAPTURE, CAPTURE_MPLANE, FLAG_COPY, FLAG_LAST, FLAG_MONOTONIC, OUTPUT, OUTPUT_MPLANE, FakeQueue, libc,
+    CAPTURE,
+    CAPTURE_MPLANE,
+    FLAG_COPY,
+    FLAG_LAST,
+    FLAG_MONOTONIC,
+    OUTPUT,
+    OUTPUT_MPLANE,
+    FakeQueue,
+    libc,
 )  # fmt: skip
 
 CAP_CAPTURE, CAP_CAPTURE_MPLANE, CAP_M2M, CAP_M2M_MPLANE = 0x1, 0x1000, 0x8000, 0x4000
@@ -135,9 +143,9 @@ class FakeV4l2(Device):
             wanted = later[0]
         elif wanted not in self.controls:
             raise Refusal(errno.EINVAL, "no such control")
-        name, query.type, query.minimum, query.maximum, query.step, query.default_value, _, query.flags = (
-            self.controls[wanted]
-        )
+        name, query.type, query.minimum, query.maximum, query.step, query.default_value, _, query.flags = self.controls[
+            wanted
+        ]
         query.id, query.name = wanted, name.encode()
 
     def vidioc_g_ext_ctrls(self, file, controls):
@@ -260,9 +268,7 @@ class FakeM2m(FakeV4l2):
         self.transform = lambda planes: planes
         self.converted = 0
         types = [OUTPUT_MPLANE, CAPTURE_MPLANE] if multiplanar else [OUTPUT, CAPTURE]
-        super().__init__(
-            kernel, path, types, width, height, code, planes, CAP_M2M_MPLANE if multiplanar else CAP_M2M
-        )
+        super().__init__(kernel, path, types, width, height, code, planes, CAP_M2M_MPLANE if multiplanar else CAP_M2M)
         self.output, self.capture = self.queues[types[0]], self.queues[types[1]]
 
     def convert(self, **values):

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         save_last_picture(chain, picture)
     out.print(ledger(report))
     out.print(stages(report))
-    verdict = "no frame was copied" if report.zero_copy else "frames were copied, see the ledger"
+    verdict = "no link copied a frame" if report.zero_copy else "frames were copied, see the ledger"
     out.print(f"{report.frames} frames in {report.seconds:.2f} s, {report.fps:.1f} per second; {verdict}.")
     out.print(f"The last frame is in {picture}", markup=False, soft_wrap=True)
     if options.json is not None:
@@ -89,7 +89,7 @@ def find_chain(options: argparse.Namespace) -> tuple[Chain | None, str]:
             for size in (options.size, None):
                 middle = [zcore.Convert(converter)] if converter else []
                 chain = Chain(
-                    zcore.Capture(camera.path, size=size),
+                    zcore.Capture(camera.path, size=size, rate=30),
                     *middle,
                     Display(card),
                     require_zero_copy=options.require_zero_copy or None,

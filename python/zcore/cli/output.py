@@ -1,4 +1,4 @@
-"""Tables and progress on a terminal, with rich (``pip install 'zcore[cli]'``)."""
+"""Tables and progress on a terminal, with rich (``pip install '.[cli]' in the checkout``)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def console() -> Any:
     try:
         from rich.console import Console
     except ImportError:
-        raise ChainError("the command's tables need rich: pip install 'zcore[cli]'") from None
+        raise ChainError("the command's tables need rich: pip install '.[cli]' in the checkout") from None
     wide = Console(highlight=False)
     if not wide.is_terminal:  # a pipe has no width: a table cut to 80 columns would lose its figures
-        wide = Console(highlight=False, width=160)
+        wide = Console(highlight=False, width=200)
     return wide
 
 

@@ -19,6 +19,15 @@ from zcore.formats import Format
 
 IO_MODES = ("auto", "mmap", "userptr", "dmabuf", "dmabuf-import")
 
+
+
+def check_io_mode(mode: str) -> str:
+    """Refuse a word that is no io mode, before any device is opened."""
+    if mode not in IO_MODES:
+        raise ValueError(f"io mode {mode!r} is none of {', '.join(IO_MODES)}")
+    return mode
+
+
 _numbers: dict[str, itertools.count[int]] = {}
 
 
@@ -128,7 +137,7 @@ class Pad(ABC):
 
     @abstractmethod
     def roles(self) -> set[str]:
-        """Tell what it can do here and now: of ``export``, ``import``, ``userptr``, ``mmap``."""
+        """Tell what it can do here and now: of ``export``, ``import``, ``userptr``, ``mmap``, ``map`` (by the CPU)."""
 
     @abstractmethod
     def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:

@@ -12,7 +12,7 @@ from zcore._nodes import CaptureNode
 from zcore._v4l2_device import V4l2Device
 from zcore.errors import DeviceError, NegotiationError, make_error
 from zcore.formats import Format, find
-from zcore.stages.base import LinkCaps, SourceMixin, Stage
+from zcore.stages.base import LinkCaps, SourceMixin, Stage, check_io_mode
 from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, CAP_STREAMING, V4l2Pad, asked_code, caps_of, capture_type
 
 
@@ -65,7 +65,7 @@ class Capture(Stage, SourceMixin):
         self._code = asked_code(format)
         self.size = size
         self.rate = rate
-        self.io_mode = io_mode
+        self.io_mode = check_io_mode(io_mode)
         self.buffers = buffers
         self.corrupted = corrupted
         self.caps: LinkCaps | None = None

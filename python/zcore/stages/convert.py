@@ -10,7 +10,7 @@ from zcore._nodes import ConvertNode
 from zcore._v4l2_device import V4l2Device
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
-from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage
+from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage, check_io_mode
 from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, V4l2Pad, asked_code, capture_type, output_type
 
 
@@ -49,7 +49,7 @@ class Convert(Stage, SourceMixin, SinkMixin):
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
         self.size = size
-        self.io_modes = (output_io_mode, capture_io_mode)
+        self.io_modes = (check_io_mode(output_io_mode), check_io_mode(capture_io_mode))
         self.buffers = buffers
         self._device: V4l2Device | None = None
         self._pads: tuple[V4l2Pad, V4l2Pad] | None = None

@@ -75,6 +75,8 @@ class FileSink(Callback):
 class ArraySink(Callback):
     """Keep the last frames as numpy arrays: copies, so that the buffers go on.
 
+    ``arrays`` has one array for each frame, or a tuple of them for formats of several planes.
+
     Parameters
     ----------
     keep : int, optional
@@ -86,18 +88,19 @@ class ArraySink(Callback):
     def __init__(self, keep: int | None = None, format: str | Format | None = None, *, name: str | None = None):
         super().__init__(self._keep, format, name=name)
         self._limit = keep
-        self.arrays: list[Array] = []
+        self.arrays: list[Any] = []
         self.sequences: list[int] = []
 
     def _keep(self, frame: Frame) -> None:
-        self.arrays.append(frame.array().copy())
+        planes = [plane.copy() for plane in frame.planes()]
+        self.arrays.append(planes[0] if len(planes) == 1 else tuple(planes))
         self.sequences.append(frame.sequence)
         if self._limit is not None and len(self.arrays) > self._limit:
             del self.arrays[0], self.sequences[0]
 
 
 class PngSink(Callback):
-    """Write frames as PNG, with Pillow (``pip install 'zcore[cli]'``).
+    """Write frames as PNG, with Pillow (``pip install '.[cli]' in the checkout``).
 
     Parameters
     ----------
@@ -170,7 +173,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise NegotiationError("writing PNG needs Pillow: pip install 'zcore[cli]'") from None
+        raise NegotiationError("writing PNG needs Pillow: pip install '.[cli]' in the checkout") from None
     return Image
 
 

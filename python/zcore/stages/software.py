@@ -41,8 +41,8 @@ class MemoryPad(Pad):
         self.pool: Pool | None = None
 
     def roles(self) -> set[str]:
-        """Tell that it allocates, and maps whatever it is given."""
-        return {"export", "import"}
+        """Tell that it allocates, and maps whatever it is given, shared as DMA-BUF or not."""
+        return {"export", "import", "map"}
 
     def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:
         """Allocate shared memory."""
@@ -177,7 +177,7 @@ class TestSource(Stage, SourceMixin):
 
 
 class SoftwareConvert(Stage, SourceMixin, SinkMixin):
-    """Convert pixel format and size on the CPU, with FFmpeg's scaler through PyAV (``pip install 'zcore[software]'``).
+    """Convert pixel format and size on the CPU, with FFmpeg's scaler through PyAV (``pip install '.[software]' in the checkout``).
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ def _scaler() -> Any:
         import av
     except ImportError:
         raise NegotiationError(
-            "converting on the CPU needs PyAV: pip install 'zcore[software]' (or put a Convert device in its place)"
+            "converting on the CPU needs PyAV: pip install '.[software]' in the checkout (or put a Convert device in its place)"
         ) from None
     return av
 

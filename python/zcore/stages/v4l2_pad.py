@@ -10,7 +10,7 @@ from zcore._v4l2 import Queue
 from zcore._v4l2_device import PixFormat, V4l2Device
 from zcore.errors import NegotiationError
 from zcore.formats import Format, UnknownFormatError, by_v4l2, find, fourcc_str
-from zcore.stages.base import IO_MODES, LinkCaps, Pad, make_pool
+from zcore.stages.base import LinkCaps, Pad, make_pool
 
 CAPTURE, OUTPUT, CAPTURE_MPLANE, OUTPUT_MPLANE = 1, 2, 9, 10
 MEMORY = {"mmap": 1, "userptr": 2, "dmabuf": 4}
@@ -43,8 +43,6 @@ class V4l2Pad(Pad):
     """
 
     def __init__(self, device: V4l2Device, type: int, name: str, io_mode: str = "auto", holds: int = 2):
-        if io_mode not in IO_MODES:
-            raise ValueError(f"{name}: io mode {io_mode!r} is none of {', '.join(IO_MODES)}")
         self.device = device
         self.type = type
         self.name = name
