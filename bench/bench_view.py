@@ -1,6 +1,6 @@
 """A frame seen as numpy arrays, beside other ways to see mapped memory.
 
-The frames lie in shared memory that needs no bracket for CPU access; what the bracket of a DMA-BUF adds is in bench_sync.
+The frames lie in shared memory that needs no bracket for CPU access; what a DMA-BUF's bracket adds is in bench_sync.
 """
 
 import mmap

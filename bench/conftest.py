@@ -10,7 +10,7 @@ from turns import TURNS
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "bench"
-# Benches that make no turns of their own are calibrated; the default of 5 us would choose one iteration and double them.
+# Benches that make no turns of their own are calibrated; the default of 5 us would choose one iteration only.
 DEFAULTS = {"min_time": "0.0005", "disable_gc": True, "columns": ["min", "median", "iqr"]}
 
 

@@ -1,7 +1,7 @@
-"""How the benches time: each way of an operation makes many turns in one call, so that a C loop may stand beside them.
+"""How the benches time: each way of an operation makes many turns in one call, so that a C loop may compare.
 
-``@ways("name of the operation")`` puts benches into one group; ``turns(way, *arguments)`` runs ``way(count, *arguments)``
-and the table shows the time of one turn.
+``@ways("name of the operation")`` puts benches into one group; ``turns(way, *arguments)`` runs
+``way(count, *arguments)`` and the table shows the time of one turn.
 """
 
 import time

@@ -39,7 +39,9 @@ def camera_parts(kernel, export=True):
     return camera, parts
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["device", "pool", "queue", "frame", "view"])), ids=" ".join)
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["device", "pool", "queue", "frame", "view"])), ids=" ".join
+)
 def test_parents_may_go_first(fake_kernel, order):
     camera, parts = camera_parts(fake_kernel)
     memory = camera.capture.buffers[0].planes[0].memory
@@ -91,7 +93,9 @@ def test_cycle_of_everything_is_collected(fake_kernel):
         stage = Stage()
         camera, stage.parts = camera_parts(fake_kernel)
         stage.parts["pool"].close()
-        stage.again = Pool("again", "none", owner=stage, on_close=lambda stage=stage: stage, grow=lambda stage=stage: stage)
+        stage.again = Pool(
+            "again", "none", owner=stage, on_close=lambda stage=stage: stage, grow=lambda stage=stage: stage
+        )
         stage.parts["self"] = stage.parts
         alive = weakref.ref(stage)
         del stage

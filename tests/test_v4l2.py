@@ -110,7 +110,7 @@ def test_buffers_are_with_the_device_then_with_the_frame_then_with_the_device_ag
     assert rig.pool.holders() == {"device": 4}
     rig.camera.fill()
     frame = rig.queue.next_frame(5)
-    assert rig.pool.holders() == {"device": 3, "camera": 1}
+    assert rig.pool.holders() == {"device": 3, "python": 1}
     view = frame.array()
     del frame
     rig.camera.fill()
@@ -118,7 +118,7 @@ def test_buffers_are_with_the_device_then_with_the_frame_then_with_the_device_ag
     assert rig.pool.stats["free"] == 1  # queued with the next call, not before
     rig.camera.fill()
     rig.queue.next_frame(5)
-    assert rig.pool.holders() == {"device": 2, "camera": 1}
+    assert rig.pool.holders() == {"device": 2, "python": 1}
     del view
     rig.camera.fill()
     rig.queue.next_frame(5)
@@ -685,7 +685,7 @@ def test_unplugged_device_is_gone(exported):
     assert exported.queue.state == "gone"
     exported.queue.stop()
     assert exported.queue.state == "gone"
-    assert exported.pool.holders() == {"camera": 1}
+    assert exported.pool.holders() == {"python": 1}
     assert frame.array().min() == 3  # its memory stays
     frame.release()
     exported.queue.close()

@@ -171,6 +171,7 @@ def test_cpu_writes_mapped_frames_in_place(vim2m):
 
 def test_mode_that_the_driver_has_not_is_explained():
     with drivers.vivid(n_devs=1, allocators=CONTIG) as nodes:
-        chain = zcore.Chain(zcore.Capture(nodes.one("capture").path, "XR24", SIZE, io_mode="userptr"), zcore.ArraySink())
-        with pytest.raises(zcore.NegotiationError, match="capture.* has io mode userptr and can do nothing"):
+        camera = zcore.Capture(nodes.one("capture").path, "XR24", SIZE, io_mode="userptr")
+        chain = zcore.Chain(camera, zcore.ArraySink())
+        with pytest.raises(zcore.NegotiationError, match=r"capture.* has io mode userptr and can do nothing"):
             chain.run(frames=1)

@@ -52,7 +52,8 @@ def _print_video(out: Any, device: dict[str, Any]) -> None:
         if not formats:
             continue
         word = {"output": "takes", "capture": "gives"}[side]
-        out.print(f"  {word}, memory {', '.join(device['memory'].get(side, [])) or 'not known: somebody streams from it'}:")
+        memory = ", ".join(device["memory"].get(side, [])) or "not known: somebody streams from it"
+        out.print(f"  {word}, memory {memory}:")
         by_sizes: dict[tuple[str, ...], list[str]] = {}
         for fmt in formats:
             by_sizes.setdefault(tuple(_sizes(fmt)), []).append(fmt["fourcc"])

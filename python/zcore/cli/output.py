@@ -1,4 +1,4 @@
-"""Tables and progress on a terminal, with rich (``pip install '.[cli]' in the checkout``)."""
+"""Tables and progress on a terminal, with rich (zcore's extra ``cli``)."""
 
 from __future__ import annotations
 

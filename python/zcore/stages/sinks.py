@@ -100,7 +100,7 @@ class ArraySink(Callback):
 
 
 class PngSink(Callback):
-    """Write frames as PNG, with Pillow (``pip install '.[cli]' in the checkout``).
+    """Write frames as PNG, with Pillow (zcore's extra ``cli``).
 
     Parameters
     ----------

@@ -177,7 +177,7 @@ class TestSource(Stage, SourceMixin):
 
 
 class SoftwareConvert(Stage, SourceMixin, SinkMixin):
-    """Convert pixel format and size on the CPU, with FFmpeg's scaler through PyAV (``pip install '.[software]' in the checkout``).
+    """Convert pixel format and size on the CPU, with FFmpeg's scaler through PyAV (zcore's extra ``software``).
 
     Parameters
     ----------
@@ -272,7 +272,8 @@ def _scaler() -> Any:
         import av
     except ImportError:
         raise NegotiationError(
-            "converting on the CPU needs PyAV: pip install '.[software]' in the checkout (or put a Convert device in its place)"
+            "converting on the CPU needs PyAV: pip install '.[software]' in the checkout"
+            " (or put a Convert device in its place)"
         ) from None
     return av
 
