@@ -36,7 +36,7 @@ bench: $(STAMPS)/ready ## timed on this machine, then counted in instructions in
 	$(VM) --icount --timeout 1800 -- $(BIN)/python -m bench.counted
 
 lint: $(STAMPS)/build ## ruff, mypy, cython-lint, and the stubs against the compiled modules
-	$(BIN)/ruff check --config 'src = ["python", "tests", "."]' .
+	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy -p testbed

@@ -79,14 +79,14 @@ def bench_bracket_fcntl(turns, buffer):
     poll.register(buffer.fd, select.POLLIN)
 
     def way(count, ioctl=fcntl.ioctl, ready=poll.poll, fd=buffer.fd):
-        answer = None
+        start, end = bytearray(START), bytearray(END)  # changed in place, which is the fastest way that fcntl has
         for _ in range(count):
             ready(0)
-            ioctl(fd, SYNC, START)
-            answer = ioctl(fd, SYNC, END)
-        return answer
+            ioctl(fd, SYNC, start, True)
+            status = ioctl(fd, SYNC, end, True)
+        return status
 
-    assert turns(way) == END
+    assert turns(way) == 0
 
 
 @COHERENT

@@ -3,7 +3,6 @@
 import threading
 
 from fakekernel import FakeDmaBuf, fourcc
-
 from zcore._dmabuf import DmaBuf
 from zcore._pool import Pool
 

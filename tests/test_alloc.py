@@ -2,8 +2,8 @@ import errno
 import mmap
 
 import pytest
-from fakekernel import FakeHeap, FakeUdmabuf
 
+from fakekernel import FakeHeap, FakeUdmabuf
 from zcore import _alloc
 from zcore._alloc import allocate, allocate_heap, allocate_memfd, allocate_udmabuf, heaps
 from zcore._errors import DeviceBusyError, DeviceError, DeviceNotFoundError

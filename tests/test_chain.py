@@ -11,11 +11,11 @@ import socket
 import threading
 
 import pytest
+
 from fakekernel import FakeCamera, FakeCard, FakeM2m
 from fakekernel.drm import CRTC, PRIMARY
 from fakekernel.v4l2_queue import DMABUF, FLAG_ERROR, FLAG_LAST, FLAG_MONOTONIC
 from helpers import CODED, YUYV, YUYV_SIZE, make_pool
-
 from zcore._chain import Link, Loop, Node
 from zcore._drm import Card
 from zcore._kms import Scanout

@@ -5,9 +5,9 @@ import select
 import signal
 
 import pytest
+
 from fakekernel import FakeDmaBuf
 from helpers import SIZE, new_buffer, run_threads
-
 from zcore import _dmabuf
 from zcore._alloc import allocate_memfd
 from zcore._dmabuf import DmaBuf

@@ -2,10 +2,10 @@ import errno
 import struct
 
 import pytest
+
 from fakekernel import FakeCamera, FakeCard, fourcc
 from fakekernel.drm import ALLOW_MODESET, CONNECTOR, CRTC, OVERLAY, PRIMARY, TEST_ONLY, UNPLUGGED
 from helpers import new_buffer
-
 from zcore._drm import Card, Mode, Plane, Property
 from zcore._errors import (
     DeviceBusyError,

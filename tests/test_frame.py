@@ -7,9 +7,9 @@ import threading
 
 import numpy as np
 import pytest
+
 from fakekernel import FakeDmaBuf
 from helpers import CODED, HEIGHT, NV12, SIZE, WIDTH, XR24, in_thread, make_pool, new_buffer
-
 from zcore._errors import DeviceError, DeviceTimeoutError
 from zcore._frame import Frame, View
 from zcore._pool import Pool

@@ -3,10 +3,10 @@ import gc
 import os
 
 import pytest
+
 from fakekernel import FakeCard, FakeDmaBuf, fourcc
 from fakekernel.drm import PRIMARY
 from helpers import SIZE, XR24, make_pool, new_buffer, run_threads
-
 from zcore._dmabuf import DmaBuf
 from zcore._drm import Card
 from zcore._errors import DeviceError

@@ -3,9 +3,9 @@ import errno
 import termios
 
 import pytest
+
 from fakekernel import FakeCamera
 from fakekernel.structs import NUMBERS
-
 from zcore._errors import DeviceError, UnsupportedError
 from zcore._fd import Fd
 from zcore._ioctl import Access, ioctl

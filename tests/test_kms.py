@@ -7,10 +7,10 @@ import struct
 import threading
 
 import pytest
+
 from fakekernel import FakeCamera, FakeCard
 from fakekernel.drm import CRTC, PRIMARY
 from helpers import NV12, YUYV, YUYV_SIZE, make_pool, new_buffer
-
 from zcore._drm import Card
 from zcore._errors import DeviceBusyError, DeviceError, DeviceGoneError, DevicePermissionError, DeviceTimeoutError
 from zcore._gem import handle_count

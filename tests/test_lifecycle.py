@@ -10,10 +10,10 @@ import weakref
 from pathlib import Path
 
 import pytest
+
 from fakekernel import FakeCamera, FakeCard
 from fakekernel.drm import CRTC, PRIMARY
 from helpers import YUYV, YUYV_SIZE, make_pool
-
 from zcore._drm import Card
 from zcore._gem import handle_count
 from zcore._kms import Scanout
@@ -106,7 +106,7 @@ def test_cycle_of_everything_is_collected(fake_kernel):
 
 def test_closing_twice_in_every_order(fake_kernel):
     for order in itertools.permutations(["queue", "pool", "device"]):
-        camera, parts = camera_parts(fake_kernel)
+        _, parts = camera_parts(fake_kernel)
         for name in order + order:
             if name == "queue" and parts["device"].fd.closed and parts["queue"].state != "empty":
                 continue  # nothing can be asked of a closed descriptor; see the next test

@@ -9,8 +9,8 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import NV12, SIZE, XR24, make_pool, new_buffer, run_threads
 
+from helpers import NV12, SIZE, XR24, make_pool, new_buffer, run_threads
 from zcore._alloc import allocate_memfd
 from zcore._errors import DeviceTimeoutError
 from zcore._pool import Pool, PoolClosedError

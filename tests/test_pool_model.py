@@ -3,11 +3,11 @@
 import gc
 
 import pytest
-from helpers import SIZE, XR24
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
+from helpers import SIZE, XR24
 from zcore._alloc import allocate_memfd
 from zcore._errors import DeviceTimeoutError
 from zcore._pool import Pool, PoolClosedError

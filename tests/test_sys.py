@@ -3,9 +3,9 @@ import fcntl
 import os
 
 import pytest
+
 from fakekernel import FakeDmaBuf, FakeHeap, FakeKernel
 from fakekernel.structs import NUMBERS
-
 from zcore import _sys
 from zcore._dmabuf import DmaBuf
 from zcore._errors import DeviceNotFoundError, UnsupportedError

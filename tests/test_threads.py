@@ -7,9 +7,9 @@ import threading
 
 import numpy as np
 import pytest
+
 from fakekernel import FakeDmaBuf
 from helpers import SIZE, XR24, make_pool, new_buffer, run_threads
-
 from zcore._alloc import allocate_memfd
 from zcore._chain import Link, Loop
 from zcore._dmabuf import DmaBuf

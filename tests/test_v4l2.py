@@ -7,10 +7,10 @@ import signal
 
 import numpy as np
 import pytest
+
 from fakekernel import FakeCamera, FakeDmaBuf, FakeM2m
 from fakekernel.v4l2_queue import DMABUF, FLAG_ERROR, FLAG_LAST, FLAG_MONOTONIC, MMAP, USERPTR
 from helpers import YUYV, YUYV_SIZE, make_pool, new_buffer
-
 from zcore._alloc import allocate_memfd
 from zcore._dmabuf import DmaBuf
 from zcore._errors import DeviceBusyError, DeviceError, DeviceGoneError, DeviceTimeoutError, UnsupportedError

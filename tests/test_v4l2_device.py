@@ -1,9 +1,9 @@
 import errno
 
 import pytest
+
 from fakekernel import FakeCamera, FakeHeap, FakeM2m, fourcc
 from fakekernel.v4l2_queue import MMAP
-
 from zcore._errors import DeviceBusyError, DeviceError, DeviceGoneError, DeviceNotFoundError, UnsupportedError
 from zcore._v4l2_device import ControlInfo, PixFormat, SizeRange, V4l2Device
 

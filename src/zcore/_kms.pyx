@@ -139,7 +139,7 @@ cdef class Scanout:
         cdef int timeout_ms = <int>(timeout * 1000)
         cdef int fd = self.card.fd.number
         while self.pending != NULL:
-            result = self.collect()  # never blocks, so it keeps the GIL: giving it away costs frames beside a busy thread
+            result = self.collect()  # never blocks: giving the GIL away would cost frames beside a busy thread
             if result == -EAGAIN:
                 with nogil:
                     result = sys_wait(fd, POLLIN, timeout_ms)

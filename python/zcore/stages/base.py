@@ -20,7 +20,6 @@ from zcore.formats import Format
 IO_MODES = ("auto", "mmap", "userptr", "dmabuf", "dmabuf-import")
 
 
-
 def check_io_mode(mode: str) -> str:
     """Refuse a word that is no io mode, before any device is opened."""
     if mode not in IO_MODES:
