@@ -27,7 +27,7 @@ MODULES = (
     "_gem",
     "_kms",
     "_chain",
-    "_nodes",
+    "_nodes", "_cpu_nodes",
 )
 TRACE = os.environ.get("ZCORE_TRACE") == "1"  # line tracing for coverage; never benchmark such a build
 WERROR = os.environ.get("ZCORE_WERROR") == "1"

@@ -1,4 +1,5 @@
-import contextlib
+"""More of test_frame.py."""
+
 import copy
 import errno
 import gc
@@ -8,21 +9,11 @@ import threading
 import numpy as np
 import pytest
 
-from fakekernel import FakeDmaBuf
+from frame_rig import DERIVED, memories, pool  # noqa: F401
 from helpers import CODED, HEIGHT, NV12, SIZE, WIDTH, XR24, in_thread, make_pool, new_buffer
 from zcore._errors import DeviceError, DeviceTimeoutError
 from zcore._frame import Frame, View
 from zcore._pool import Pool
-
-
-@pytest.fixture
-def pool(fake_kernel):
-    return make_pool(fake_kernel)[0]
-
-
-@pytest.fixture
-def memories(fake_kernel, pool):
-    return [fake_kernel.buffers[buffers[0].identity] for buffers in pool.slot_buffers]
 
 
 def test_no_frame_without_a_pool():
@@ -58,9 +49,6 @@ def test_meta_can_be_set(pool):
     assert frame.timestamp_ns == 7
     with pytest.raises(OverflowError):
         frame.set_meta(sequence=-1)
-
-
-# Releasing
 
 
 def test_release_gives_back_once(pool):
@@ -105,62 +93,6 @@ def test_release_with_a_view_alive_is_refused(pool, memories):
     del view
     frame.release()
     assert pool.stats["free"] == 3
-
-
-# Views pin
-
-
-def derived_slice(frame):
-    return frame.array()[2:4, ::2]
-
-
-def derived_transpose(frame):
-    return frame.array().T
-
-
-def derived_reshape(frame):
-    return frame.array().reshape(-1)
-
-
-def derived_asarray(frame):
-    return np.asarray(frame)
-
-
-def derived_dtype(frame):
-    return frame.array().view("u4")
-
-
-def derived_memoryview(frame):
-    return memoryview(frame.array())
-
-
-def derived_memoryview_slice(frame):
-    return memoryview(frame.array())[3:]
-
-
-def derived_dlpack(frame):
-    return np.from_dlpack(frame)
-
-
-def derived_planes(frame):
-    return frame.planes()
-
-
-def derived_row(frame):
-    return next(iter(frame.array()))
-
-
-def derived_strided(frame):
-    return np.lib.stride_tricks.sliding_window_view(frame.array(), (2, 2, 4))
-
-
-def derived_cycle(frame):
-    cycle = [frame.array()]
-    cycle.append(cycle)
-    return cycle
-
-
-DERIVED = [value for name, value in sorted(globals().items()) if name.startswith("derived_")]
 
 
 @pytest.mark.parametrize("derive", DERIVED, ids=lambda f: f.__name__[8:])
@@ -339,9 +271,6 @@ def test_release_while_another_thread_opens_a_view(fake_kernel, pool):
     assert pool.stats["free"] == 3
 
 
-# What the arrays show
-
-
 def test_nv12_has_two_planes(fake_kernel):
     pool, memories = make_pool(fake_kernel, 1, NV12)
     memories[0].write(b"\x01" * (WIDTH * HEIGHT) + b"\x02\x03" * (WIDTH * HEIGHT // 4))
@@ -401,75 +330,3 @@ def test_arrays_that_end_behind_their_plane_are_refused(fake_kernel, array):
     with pytest.raises(ValueError, match="ends at byte"):
         pool.acquire(0).array()
     assert memories[0].starts == []
-
-
-def test_pool_that_was_not_described_has_no_arrays(fake_kernel):
-    pool, _ = make_pool(fake_kernel, 1, None)
-    frame = pool.acquire(0)
-    with pytest.raises(ValueError, match="arrays"):
-        frame.array()
-    assert frame.planes() == ()
-
-
-def test_numpy_protocol(pool):
-    frame = pool.acquire(0)
-    assert np.asarray(frame, dtype="u1").base is not None
-    assert np.asarray(frame, dtype="f4").dtype == "f4"
-    with pytest.raises(ValueError, match="copy"):
-        frame.__array__("f4", copy=False)
-    assert frame.__array__(copy=False) is not None
-
-
-def test_dlpack_protocol(fake_kernel):
-    pool, memories = make_pool(fake_kernel, 1)
-    memories[0].write(b"\x21" * SIZE)
-    frame = pool.acquire(0)
-    assert frame.__dlpack_device__() == (1, 0)
-    with pytest.raises(BufferError, match="readonly"):  # a legacy tensor cannot say that it is read-only
-        frame.__dlpack__()
-    assert frame.exports == 0
-    capsule = frame.__dlpack__(max_version=(1, 0))
-    assert frame.exports == 1
-    del capsule  # never used: its destructor gives the view back
-    assert frame.exports == 0
-    array = np.from_dlpack(frame)
-    assert not array.flags.writeable
-    assert array.min() == 0x21
-
-
-def test_next_user_of_a_slot_does_not_inherit(pool):
-    frame = pool.acquire(0)
-    index = frame.index
-    frame.set_meta(sequence=9, timestamp_ns=9)
-    frame.set_used(1)
-    frame.release()
-    frame = pool.acquire(0)
-    assert frame.index == index
-    assert (frame.sequence, frame.timestamp_ns, frame.bytes_used) == (0, 0, (SIZE,))
-
-
-def test_with_and_a_view_alive_is_an_error_that_names_it(pool):
-    view = []
-    with pytest.raises(BufferError, match="view"), pool.acquire(0) as frame:
-        view.append(frame.array())
-    del frame
-    with contextlib.suppress(BufferError):
-        view.clear()
-    assert pool.stats["free"] == 3
-
-
-def test_frames_of_one_buffer_make_one_bracket(fake_kernel):
-    memory = FakeDmaBuf(fake_kernel, SIZE)
-    from zcore._dmabuf import DmaBuf
-
-    pools = []
-    for name in ("a", "b"):
-        pool = Pool(name, "fake")
-        pool.add([DmaBuf.adopt(memory.export())])
-        pool.describe(**XR24)
-        pools.append(pool)
-    first, second = (pool.acquire(0).array() for pool in pools)
-    del first
-    assert memory.ends == []
-    del second
-    assert (memory.starts, memory.ends) == ([1], [1])

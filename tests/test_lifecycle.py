@@ -2,41 +2,18 @@
 
 import gc
 import itertools
-import os
-import subprocess
-import sys
-import textwrap
 import weakref
-from pathlib import Path
 
 import pytest
 
-from fakekernel import FakeCamera, FakeCard
+from fakekernel import FakeCard
 from fakekernel.drm import CRTC, PRIMARY
-from helpers import YUYV, YUYV_SIZE, make_pool
+from helpers import make_pool
+from lifecycle_rig import CHILD, ENDINGS, FAKE, camera_parts, run_script, stalled_chain
 from zcore._drm import Card
 from zcore._gem import handle_count
 from zcore._kms import Scanout
 from zcore._pool import Pool
-from zcore._v4l2 import Queue
-from zcore._v4l2_device import V4l2Device
-
-TESTS = Path(__file__).resolve().parent
-
-
-def camera_parts(kernel, export=True):
-    """Everything between a camera and a numpy view."""
-    camera = FakeCamera(kernel, planes=[YUYV_SIZE])
-    device = V4l2Device("/dev/video0")
-    pool = Pool("camera", "v4l2", writable=False, owner=device)
-    queue = Queue(device.fd, "camera", 1)
-    queue.allocate(pool, 3, export=export)
-    pool.describe(**YUYV)
-    queue.start()
-    camera.fill(data=b"\x2a" * YUYV_SIZE)
-    frame = queue.next_frame(5)
-    parts = {"device": device, "pool": pool, "queue": queue, "frame": frame, "view": frame.array()[1:]}
-    return camera, parts
 
 
 @pytest.mark.parametrize(
@@ -146,119 +123,49 @@ def test_card_closed_before_its_scanout(fake_kernel):
     assert fake_kernel.count("DRM_IOCTL_GEM_CLOSE") == 0
 
 
-# The end of the process
-
-PRELUDE = """
-    import atexit, gc, os, sys, threading
-    import numpy as np
-    from helpers import SIZE, XR24, YUYV, YUYV_SIZE
-    from zcore._alloc import allocate_memfd
-    from zcore._chain import Link, Loop
-    from zcore._nodes import PythonNode
-    from zcore._pool import Pool
-
-    def make_pool(count=2):
-        pool = Pool("end", "memfd")
-        for _ in range(count):
-            pool.add([allocate_memfd(SIZE)])
-        pool.describe(**XR24)
-        return pool
-
-    class Stage:
-        pass
-"""
-FAKE = """
-    from fakekernel import FakeCamera, FakeKernel
-    from zcore import _sys
-    from zcore._v4l2 import Queue
-    from zcore._v4l2_device import V4l2Device
-
-    kernel = FakeKernel()
-    _sys.install_fake_kernel(kernel)
-    camera = FakeCamera(kernel, planes=[YUYV_SIZE])
-    device = V4l2Device("/dev/video0")
-    pool = Pool("camera", "v4l2", writable=False, owner=device)
-    queue = Queue(device.fd, "camera", 1)
-    queue.allocate(pool, 3, export=True)
-    pool.describe(**YUYV)
-    queue.start()
-    camera.fill(data=b"*" * YUYV_SIZE)
-    frame = queue.next_frame(5)
-    view = frame.array()
-"""
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_output_queue_whose_pool_is_gone_gives_back_in_peace(fake_kernel, how):
+    pool, link, output, memories = stalled_chain(fake_kernel, True)
+    assert output.queued_count == 2
+    link.flush()
+    del pool, link
+    gc.collect()
+    assert any(memory.users for memory in memories)  # the queue keeps what it holds
+    if how == "close":
+        output.close()
+        gc.collect()
+    del output
+    gc.collect()
+    assert not any(memory.users for memory in memories)
 
 
-def run_script(body, *preludes):
-    code = "".join(textwrap.dedent(part) for part in (PRELUDE, *preludes, body))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "PYTHONFAULTHANDLER": "1"}
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "ignore::ResourceWarning", "-c", code], capture_output=True, text=True,
-        timeout=50, env=environment, check=False,
-    )  # fmt: skip
+@pytest.mark.parametrize("how", ["flush", "drop"])
+def test_link_whose_pool_is_gone_gives_back_in_peace(fake_kernel, how):
+    pool, link, _, memories = stalled_chain(fake_kernel, False)
+    del pool
+    gc.collect()
+    if how == "flush":
+        assert link.flush() == 2
+    del link
+    gc.collect()
+    assert not any(memory.users for memory in memories)
 
 
-ENDINGS = {
-    "pool alone": "pool = make_pool()",
-    "frame": "pool = make_pool(); frame = pool.acquire(0)",
-    "view": "view = make_pool().acquire(0).array()[1:]",
-    "written view": "view = make_pool().acquire(0).array(write=True); view[...] = 1",
-    "memoryview": "view = memoryview(make_pool().acquire(0).array())",
-    "tensor": "view = np.from_dlpack(make_pool().acquire(0))",
-    "capsule": "view = make_pool().acquire(0).__dlpack__(max_version=(1, 0))",
-    "cycle": """
-        stage = Stage()
-        stage.pool = make_pool()
-        stage.frame = stage.pool.acquire(0)
-        stage.view, stage.me = stage.frame.array(), stage
-    """,
-    "owner": """
-        stage = Stage()
-        stage.pool = Pool("p", "none", owner=stage, on_close=lambda: stage, grow=lambda: stage)
-    """,
-    "builtins": "import builtins; builtins.kept = make_pool().acquire(0).array()",
-    "atexit": """
-        pool = make_pool()
-        frame = pool.acquire(0)
-        atexit.register(lambda: (frame.array().sum(), frame.release(), pool.close()))
-    """,
-    "__del__": """
-        class Late:
-            def __init__(self):
-                self.pool = make_pool()
-                self.view = self.pool.acquire(0).array()
-            def __del__(self):
-                self.view = None
-                self.pool.acquire(0)
-        late = Late()
-    """,
-    "daemon thread that waits": """
-        pool = make_pool(1)
-        frame = pool.acquire(0)
-        threading.Thread(target=pool.acquire, daemon=True).start()
-        while pool.stats["starved"] < 0: pass
-    """,
-    "daemon thread that drops": """
-        pool = make_pool(1)
-        def work():
-            while True:
-                pool.acquire(1).array()
-        threading.Thread(target=work, daemon=True).start()
-        for _ in range(100): pool.acquire(5)
-    """,
-    "daemon loop": """
-        pool = make_pool(2)
-        link = Link("a", "b")
-        loop = Loop([PythonNode("a", lambda f: None, None, link, pool=pool, interval_ns=1000000),
-                     PythonNode("b", lambda f: f.array(), link, None, input_pool=pool)])
-        threading.Thread(target=loop.run, daemon=True).start()
-        while link.frames < 3: pass
-    """,
-    "loop that never ran": """
-        link = Link("a", "b")
-        loop = Loop([PythonNode("a", print, None, link, pool=make_pool(), interval_ns=1000)])
-    """,
-    "sys.exit": "view = make_pool().acquire(0).array(); sys.exit(0)",
-}
+def test_dropped_link_gives_its_frames_back(fake_kernel):
+    pool, link, _, _ = stalled_chain(fake_kernel, False)
+    assert pool.stats["free"] == 4
+    del link
+    gc.collect()
+    assert pool.stats["free"] == 6
+
+
+def test_stopped_queue_keeps_no_pool(fake_kernel):
+    pool, link, output, memories = stalled_chain(fake_kernel, True)
+    output.stop()
+    link.flush()
+    del pool, link
+    gc.collect()
+    assert not any(memory.users for memory in memories)
 
 
 @pytest.mark.parametrize("body", ENDINGS.values(), ids=ENDINGS)
@@ -275,38 +182,6 @@ def test_interpreter_exit_prints_nothing(body):
 def test_interpreter_exit_with_a_stream_prints_nothing(body):
     done = run_script(body + "\natexit.register(_sys.install_fake_kernel, None)\n", FAKE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-# Fork
-
-CHILD = """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        before = len(kernel.calls)
-        def report():
-            gc.collect()
-            calls = [call.name for call in kernel.calls[before:]]
-            # The end of its own look is its own affair: it cleans caches and takes nothing from anybody.
-            os.write(writer, repr([name for name in calls if name != "DMA_BUF_IOCTL_SYNC"]).encode())
-        atexit.register(report)
-        {child}
-        sys.exit(0)
-    os.close(writer)
-    told = os.read(reader, 65536).decode()
-    status = os.waitpid(child, 0)[1]
-    assert status == 0, status
-    assert told == "[]", told
-    assert camera.capture.streaming and queue.state == "streaming"
-    assert view.min() == 42
-    camera.fill(data=b"+" * YUYV_SIZE)
-    assert queue.next_frame(5).array().min() == 43
-    del frame, view
-    queue.close()
-    assert pool.stats["free"] == 3
-    device.close()
-    _sys.install_fake_kernel(None)
-"""
 
 
 @pytest.mark.parametrize(

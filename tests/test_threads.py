@@ -12,9 +12,9 @@ from fakekernel import FakeDmaBuf
 from helpers import SIZE, XR24, make_pool, new_buffer, run_threads
 from zcore._alloc import allocate_memfd
 from zcore._chain import Link, Loop
+from zcore._cpu_nodes import PythonNode
 from zcore._dmabuf import DmaBuf
 from zcore._errors import DeviceTimeoutError
-from zcore._nodes import PythonNode
 from zcore._pool import Pool, PoolClosedError
 
 THREADS = 8

@@ -7,7 +7,7 @@ True
 """
 
 try:
-    from zcore import _nodes  # noqa: F401
+    from zcore import _cpu_nodes, _nodes  # noqa: F401
 except ImportError as _error:  # pragma: no cover
     raise ImportError(
         f"zcore's native half is not there ({_error}). From a checkout: 'pip install .', or for development "
@@ -17,8 +17,9 @@ except ImportError as _error:  # pragma: no cover
 from zcore._alloc import allocate, heaps
 from zcore._dmabuf import DmaBuf
 from zcore._frame import Frame
-from zcore._ioctl import Access
+
 from zcore._pool import Pool
+from zcore.access import Access
 from zcore.chain import Chain
 from zcore.errors import (
     ChainError,

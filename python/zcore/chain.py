@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from zcore._chain import Link, Loop, Node
-from zcore._nodes import CopyNode
+from zcore._cpu_nodes import CopyNode
 from zcore.errors import ChainError, StallError, make_error
 from zcore.negotiate import LINK_FRAMES, LinkPlan, agree, allocate
 from zcore.report import LinkReport, Report, StageReport

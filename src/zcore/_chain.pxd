@@ -1,7 +1,7 @@
 # The loop of a chain: nodes joined by links, driven by one epoll without the GIL.
 from libc.stdint cimport uint32_t, uint64_t
 
-from zcore._pool cimport Core, Slot
+from zcore._pool cimport Core, Pool, Slot
 
 
 cdef enum:
@@ -20,7 +20,9 @@ cdef class Link:
     cdef readonly uint64_t copied_bytes
     cdef int head
     cdef Slot *ring[LINK_SLOTS]
+    cdef tuple pools  # whose slots it may hold; a tuple, because the cycle collector empties lists
 
+    cdef int carry(self, Pool pool) except -1
     cdef bint has_room(self) noexcept nogil
     cdef void push(self, Slot *slot) noexcept nogil  # takes over the reference; the caller has seen has_room()
     cdef Slot *pop(self) noexcept nogil  # NULL = empty; the caller owns the reference
@@ -37,6 +39,7 @@ cdef class Node:
     cdef uint32_t armed
     cdef const char *operation  # the call that failed
 
+    cdef int keep_pools(self) except -1  # before each run: whoever may hold a slot holds its pool
     cdef int step(self) noexcept nogil  # frames moved, or -errno
     cdef void notice(self, uint32_t events) noexcept nogil
     cdef uint32_t wants(self) noexcept nogil  # events to wake up for

@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from zcore._errors cimport check
-from zcore._pool cimport Core, Slot, slot_drop
+from zcore._pool cimport Core, Pool, Slot, slot_drop
 from zcore._sys cimport atomic_add, atomic_load, atomic_store, sys_close, sys_notify, sys_read
 
 
@@ -48,6 +48,7 @@ cdef enum:
 
 
 @cython.final
+@cython.no_gc_clear  # __dealloc__ drops slots that live in `pools`
 cdef class Link:
     """The joint of two stages: a short bounded queue, and the count of what went over it.
 
@@ -60,6 +61,12 @@ cdef class Link:
         self.source = source
         self.sink = sink
         self.capacity = capacity
+        self.pools = ()
+
+    cdef int carry(self, Pool pool) except -1:
+        if pool is not None and pool not in self.pools:
+            self.pools += (pool,)
+        return 0
 
     cdef bint has_room(self) noexcept nogil:
         return self.count < self.capacity
@@ -95,6 +102,10 @@ cdef class Link:
     def __repr__(self):
         return f"<Link {self.source} -> {self.sink}, {self.frames} frames>"
 
+    def __dealloc__(self):
+        while self.count:
+            slot_drop(self.pop())
+
 
 cdef class Node:
     """What the loop drives: one stage of a chain. The subclasses are in ``zcore._nodes``."""
@@ -107,6 +118,9 @@ cdef class Node:
         self.name = name
         self.source = source
         self.sink = sink
+
+    cdef int keep_pools(self) except -1:
+        return 0
 
     cdef int step(self) noexcept nogil:
         return 0
@@ -184,6 +198,8 @@ cdef class Loop:
         if signal_fd >= 0:
             self.watch(signal_fd, TAG_SIGNAL)
         self.failed = -1
+        for node in self.nodes:
+            (<Node>node).keep_pools()
         try:
             with nogil:
                 result = self.spin(stall_ms, signal_fd)

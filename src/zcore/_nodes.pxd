@@ -1,9 +1,8 @@
-# What a chain's loop drives.
+# Devices, as a chain's loop drives them.
 from libc.stdint cimport int64_t, uint64_t
 
-from zcore._chain cimport Link, Node
+from zcore._chain cimport Node
 from zcore._kms cimport Scanout
-from zcore._pool cimport Pool
 from zcore._v4l2 cimport Queue
 
 
@@ -31,25 +30,3 @@ cdef class DisplayNode(Node):
     cdef Scanout scanout
     cdef bint asked  # no event was there when it last looked
     cdef readonly uint64_t frames_in
-
-
-cdef class CopyNode(Node):
-    cdef Pool pool
-    cdef bint starving
-    cdef int holder
-    cdef readonly uint64_t frames
-
-
-cdef class PythonNode(Node):
-    cdef object process
-    cdef Pool pool  # of a source or transform: whose slots it writes
-    cdef Pool input_pool
-    cdef int64_t remaining
-    cdef bint starving
-    cdef int clock  # timerfd of a paced source
-    cdef int holder
-    cdef readonly uint64_t frames_in
-    cdef readonly uint64_t frames_out
-    cdef readonly object error  # what `process` raised
-
-    cdef int call(self, void *given, void *room) noexcept with gil

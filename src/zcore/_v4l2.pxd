@@ -15,6 +15,7 @@ cdef class Queue(QueueBuffers):
     cdef readonly uint64_t errors  # buffers with the error flag
     cdef readonly uint64_t flushed  # buffers that STREAMOFF gave back unfinished
     cdef int64_t last_sequence
+    cdef tuple sources  # of an OUTPUT queue: pools whose slots it may hold
     cdef Slot *queued[MAX_SLOTS]  # per V4L2 index: the reference that the device holds
     cdef v4l2_buffer buffer
     cdef v4l2_plane planes[MAX_PLANES]

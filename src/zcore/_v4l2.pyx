@@ -40,7 +40,7 @@ cdef extern from "<poll.h>" nogil:
 
 
 @cython.final
-@cython.no_gc_clear  # __dealloc__ drops slots that live in `pool`
+@cython.no_gc_clear  # __dealloc__ drops slots that live in `pool` and `sources`
 cdef class Queue(QueueBuffers):
     """One direction of one open V4L2 device.
 
@@ -54,6 +54,7 @@ cdef class Queue(QueueBuffers):
 
     def __cinit__(self):
         memset(self.queued, 0, sizeof(self.queued))
+        self.sources = ()
         self.last_sequence = -1
 
     def probe(self, Pool pool not None):
@@ -189,6 +190,7 @@ cdef class Queue(QueueBuffers):
             result = self.stop_streaming()
         if result != -ENODEV:
             check(result, "VIDIOC_STREAMOFF", self.name)
+        self.sources = ()
 
     def close(self):
         """Stop and give the buffers back; frames that are out keep their memory."""
@@ -199,6 +201,7 @@ cdef class Queue(QueueBuffers):
         elif self.fd.closed:  # the kernel took the buffers from the device with its last descriptor
             self.flushed += self.queued_count
             self.give_back_all()
+            self.sources = ()
         self._free()
 
     def __dealloc__(self):

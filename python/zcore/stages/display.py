@@ -21,9 +21,18 @@ from zcore._pool import Pool
 from zcore.errors import DeviceError, NegotiationError, make_error
 from zcore.formats import Format, UnknownFormatError, by_drm, find
 from zcore.stages.base import LinkCaps, Pad, SinkMixin, Stage, make_pool
-from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, CRTC, TEST_ONLY, Output, Snapshot, choose_output, modifiers
-
-Rectangle = tuple[int, int, int, int]
+from zcore.stages.kms_setup import (
+    ALLOW_MODESET,
+    CONNECTOR,
+    CRTC,
+    TEST_ONLY,
+    Output,
+    Rectangle,
+    Snapshot,
+    choose_output,
+    modifiers,
+    placements,
+)
 
 
 class DisplayPad(Pad):
@@ -389,18 +398,3 @@ class Display(Stage, SinkMixin):
             found["latency_ms_mean"] = self._scanout.latency_sum_ns / self._scanout.latency_count / 1e6
             found["latency_ms_max"] = self._scanout.latency_max_ns / 1e6
         return found
-
-
-def placements(frame: tuple[int, int], screen: tuple[int, int]) -> list[tuple[Rectangle, Rectangle]]:
-    """List the ways to place a picture, best first, as ``(source, target)`` rectangles in pixels.
-
-    Scaled as large as fits with its aspect kept; then, for planes that cannot scale, in the middle at its own size and
-    cut at the screen's edges, with the cut on even pixels as 4:2:0 needs it.
-    """
-    scale = min(screen[0] / frame[0], screen[1] / frame[1])
-    width, height = min(screen[0], round(frame[0] * scale)), min(screen[1], round(frame[1] * scale))
-    scaled = (0, 0, *frame), ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
-    width, height = min(frame[0], screen[0]), min(frame[1], screen[1])
-    cut = ((frame[0] - width) // 2 & ~1, (frame[1] - height) // 2 & ~1, width, height)
-    middle = ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
-    return [scaled, (cut, middle)] if scaled != (cut, middle) else [scaled]

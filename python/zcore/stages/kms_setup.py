@@ -13,6 +13,8 @@ CRTC, CONNECTOR, PLANE = 0xCCCCCCCC, 0xC0C0C0C0, 0xEEEEEEEE
 ALLOW_MODESET, TEST_ONLY = 0x0400, 0x0100
 PRIMARY, OVERLAY, CURSOR = 1, 0, 2
 WRITEBACK = 18
+
+Rectangle = tuple[int, int, int, int]
 CONNECTOR_NAMES = {
     0: "Unknown", 1: "VGA", 2: "DVI-I", 3: "DVI-D", 4: "DVI-A", 5: "Composite", 6: "SVIDEO", 7: "LVDS", 8: "Component",
     9: "DIN", 10: "DP", 11: "HDMI-A", 12: "HDMI-B", 13: "TV", 14: "eDP", 15: "Virtual", 16: "DSI", 17: "DPI",
@@ -218,3 +220,18 @@ class Snapshot:
         finally:
             if blob:
                 card.destroy_blob(blob)
+
+
+def placements(frame: tuple[int, int], screen: tuple[int, int]) -> list[tuple[Rectangle, Rectangle]]:
+    """List the ways to place a picture, best first, as ``(source, target)`` rectangles in pixels.
+
+    Scaled as large as fits with its aspect kept; then, for planes that cannot scale, in the middle at its own size and
+    cut at the screen's edges, with the cut on even pixels as 4:2:0 needs it.
+    """
+    scale = min(screen[0] / frame[0], screen[1] / frame[1])
+    width, height = min(screen[0], round(frame[0] * scale)), min(screen[1], round(frame[1] * scale))
+    scaled = (0, 0, *frame), ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
+    width, height = min(frame[0], screen[0]), min(frame[1], screen[1])
+    cut = ((frame[0] - width) // 2 & ~1, (frame[1] - height) // 2 & ~1, width, height)
+    middle = ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
+    return [scaled, (cut, middle)] if scaled != (cut, middle) else [scaled]

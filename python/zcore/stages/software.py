@@ -10,8 +10,8 @@ import numpy as np
 
 from zcore import _alloc
 from zcore._chain import Link, Node
+from zcore._cpu_nodes import PythonNode
 from zcore._frame import Frame
-from zcore._nodes import PythonNode
 from zcore._pool import Pool
 from zcore.errors import NegotiationError
 from zcore.formats import Format, find

@@ -1,0 +1,32 @@
+from collections.abc import Callable
+from typing import final
+
+from zcore._chain import Link, Node
+from zcore._pool import Pool
+
+@final
+class CopyNode(Node):
+    def __init__(self, name: str, pool: Pool, source: Link, sink: Link) -> None: ...
+    @property
+    def frames(self) -> int: ...
+
+@final
+class PythonNode(Node):
+    def __init__(
+        self,
+        name: str,
+        process: Callable[..., object],
+        source: Link | None,
+        sink: Link | None,
+        *,
+        pool: Pool | None = None,
+        input_pool: Pool | None = None,
+        frames: int = -1,
+        interval_ns: int = 0,
+    ) -> None: ...
+    @property
+    def frames_in(self) -> int: ...
+    @property
+    def frames_out(self) -> int: ...
+    @property
+    def error(self) -> BaseException | None: ...
