@@ -17,6 +17,7 @@ MODULES = (
     "_ioctl",
     "_dmabuf",
     "_alloc",
+    "_holders",
     "_pool",
     "_frame",
     "_v4l2_device",
@@ -27,7 +28,8 @@ MODULES = (
     "_gem",
     "_kms",
     "_chain",
-    "_nodes", "_cpu_nodes",
+    "_nodes",
+    "_cpu_nodes",
 )
 TRACE = os.environ.get("ZCORE_TRACE") == "1"  # line tracing for coverage; never benchmark such a build
 WERROR = os.environ.get("ZCORE_WERROR") == "1"

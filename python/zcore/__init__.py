@@ -17,7 +17,6 @@ except ImportError as _error:  # pragma: no cover
 from zcore._alloc import allocate, heaps
 from zcore._dmabuf import DmaBuf
 from zcore._frame import Frame
-
 from zcore._pool import Pool
 from zcore.access import Access
 from zcore.chain import Chain

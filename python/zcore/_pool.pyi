@@ -4,10 +4,9 @@ from typing import Any, final
 import numpy.typing as npt
 
 from zcore._dmabuf import DmaBuf
+from zcore._errors import PoolClosedError as PoolClosedError
 from zcore._frame import Frame
 from zcore.formats import Format
-
-class PoolClosedError(RuntimeError): ...
 
 @final
 class Pool:

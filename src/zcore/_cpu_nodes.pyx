@@ -11,7 +11,8 @@ from zcore._dmabuf cimport Memory, memory_begin, memory_end, memory_map
 from zcore._errors cimport check
 from zcore._frame cimport frame_from_slot
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
-from zcore._pool cimport Core, Pool, Slot, core_take, holder_id, slot_drop, slot_hold
+from zcore._holders cimport holder_id
+from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop, slot_hold
 from zcore._sys cimport atomic_load, sys_close, sys_read
 
 

@@ -65,6 +65,10 @@ class UnsupportedError(DeviceError):
     """The device does not have this call, format or mode."""
 
 
+class PoolClosedError(RuntimeError):
+    """The pool was deactivated; it gives no more frames."""
+
+
 _CLASSES = {
     errno.ENOENT: DeviceNotFoundError,
     errno.EACCES: DevicePermissionError,

@@ -9,7 +9,8 @@ from zcore._drm cimport Card
 from zcore._errors cimport device_error
 from zcore._frame cimport Frame, frame_from_slot
 from zcore._gem cimport Framebuffer, import_framebuffer
-from zcore._pool cimport Pool, holder_id, slot_drop, slot_hold
+from zcore._holders cimport holder_id
+from zcore._pool cimport Pool, slot_drop, slot_hold
 from zcore._sys cimport atomic_add, sys_ioctl_restart, sys_read, sys_wait
 from zcore.uapi.drm cimport (
     ZC_DRM_EVENT_FLIP_COMPLETE,

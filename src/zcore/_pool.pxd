@@ -127,5 +127,4 @@ cdef void slot_hold(Slot *slot) noexcept nogil
 cdef void slot_drop(Slot *slot) noexcept nogil
 cdef void core_drain_bell(Core *core) noexcept nogil
 
-cdef int holder_id(str name) except -1
 cdef void set_frame_factory(FrameFactory factory, ArrayReader reader) noexcept

@@ -13,10 +13,13 @@ from libc.string cimport memset
 
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._errors cimport check, device_error
+from zcore._holders cimport holder_id, holder_name
 from zcore._sys cimport atomic_add, atomic_load, sys_close, sys_notify, sys_read, sys_wait
 
 import itertools
 import time
+
+from zcore._errors import PoolClosedError
 
 
 cdef extern from "<sys/eventfd.h>" nogil:
@@ -29,14 +32,9 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef extern from "<poll.h>" nogil:
     enum: POLLIN
 
-
 _ids = itertools.count(1)
-_holder_names = ["python"]  # few and bounded: names of stages, links and devices
-_holder_index = {"python": 0}  # HOLDER_PYTHON
-
 cdef FrameFactory frame_factory = NULL
 cdef ArrayReader describe_arrays = NULL
-
 
 cdef void set_frame_factory(FrameFactory factory, ArrayReader reader) noexcept:
     """Called by the module of :class:`Frame`, which knows this one and not the other way round."""
@@ -45,27 +43,13 @@ cdef void set_frame_factory(FrameFactory factory, ArrayReader reader) noexcept:
     describe_arrays = reader
 
 
-cdef int holder_id(str name) except -1:
-    """Small number for a holder's name, so that a frame can change hands without touching Python."""
-    if name not in _holder_index:
-        _holder_names.append(name)
-        _holder_index[name] = len(_holder_names) - 1
-    return _holder_index[name]
-
-
-class PoolClosedError(RuntimeError):
-    """The pool was deactivated; it gives no more frames."""
-
-
 @cython.final
 cdef class Pool:
     """A fixed set of slots, each holding one set of buffers for one frame.
 
     How am I supposed to use this? ``frame = pool.acquire(timeout=1)`` leases a free slot; dropping the frame (and every
     numpy view of it) gives the slot back. Nothing else is to be called. Pools of capture devices work the same way, but
-    the device fills the slots and the capture stage hands them out.
-
-    All methods may be called from any thread.
+    the device fills the slots and the capture stage hands them out. All methods may be called from any thread.
 
     Parameters
     ----------
@@ -261,7 +245,8 @@ cdef class Pool:
         found = {}
         for i in range(self.core.count):
             if self.core.slots[i].state != SLOT_FREE:
-                name = "device" if self.core.slots[i].state == SLOT_DEVICE else _holder_names[self.core.slots[i].holder]
+                slot = &self.core.slots[i]
+                name = "device" if slot.state == SLOT_DEVICE else holder_name(slot.holder)
                 found[name] = found.get(name, 0) + 1
         return found
 

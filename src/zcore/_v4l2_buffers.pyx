@@ -9,7 +9,8 @@ from zcore._dmabuf cimport dmabuf_from_map, dmabuf_take
 from zcore._errors cimport check, device_error
 from zcore._fd cimport Fd
 from zcore._ioctl cimport v4l2_expbuf, v4l2_querybuf, v4l2_reqbufs
-from zcore._pool cimport Slot, holder_id
+from zcore._holders cimport holder_id
+from zcore._pool cimport Slot
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_TYPE_VIDEO_CAPTURE,
     V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
