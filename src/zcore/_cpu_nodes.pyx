@@ -109,9 +109,11 @@ cdef int copy_slot(Slot *old, Slot *new) noexcept nogil:
         length = min(old.planes[i].used, new.planes[i].length)
         memcpy(<char *>target.address + new.planes[i].offset, <char *>source.address + old.planes[i].offset, length)
         new.planes[i].used = length
-        new.planes[i].data_offset = old.planes[i].data_offset
-        memory_end(target)
+        new.planes[i].data_offset = min(old.planes[i].data_offset, length)
+        result = memory_end(target)  # a copy whose caches were not written back is none
         memory_end(source)
+        if result < 0:
+            return result
         total += length
     new.meta = old.meta
     return total

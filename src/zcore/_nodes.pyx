@@ -130,7 +130,9 @@ cdef class ConvertNode(Node):
         given = self.give()
         if given < 0:
             return given
-        if self.source.closed and self.source.count == 0 and self.output.queued_count == 0 and not given:
+        if self.source.closed and self.source.count == 0 and not given and (
+            self.output.queued_count == 0 or self.capture.c_state == QUEUE_ENDED
+        ):
             # A driver marks the input done just before the picture: the loop may run in between.
             self.ready |= EPOLLIN
             given = self.give()
@@ -190,8 +192,8 @@ cdef class ConvertNode(Node):
             return 0
         self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
         result = self.capture.dequeue(&slot)
-        if result == -EAGAIN or result == -EPIPE:  # after LAST there is nothing more, and that is no failure
-            return 0
+        if result == -EAGAIN or (result == -EPIPE and self.source.closed and self.source.count == 0):
+            return 0  # after LAST there is nothing more, which is a failure only where there is more to convert
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
@@ -209,7 +211,10 @@ cdef class ConvertNode(Node):
         if self.output.queued_count:
             events |= EPOLLOUT
         # With nothing to convert no picture can come; a queue without buffers would answer EPOLLERR for ever.
-        if self.capture.queued_count and self.sink.has_room() and (events or self.frames_out < self.frames_in):
+        # After LAST it says EPOLLIN for ever.
+        if self.capture.queued_count and self.capture.c_state != QUEUE_ENDED and self.sink.has_room() and (
+            events or self.frames_out < self.frames_in
+        ):
             events |= EPOLLIN
         return events
 
