@@ -287,6 +287,33 @@ def test_converter_that_swallows_frames_still_ends(bench):
     assert len(seen) == 2
 
 
+@pytest.mark.parametrize("how", ["LAST", "EPIPE"])
+def test_converter_that_ends_too_early_is_a_failure_and_no_endless_loop(bench, how):
+    first, second, seen = bench.link(), bench.link(), []
+    bench.camera(first, auto=50)
+    pool = bench.convert(first, second, auto=how == "EPIPE")
+    bench.sink(second, pool, lambda frame: seen.append(frame.index))
+    if how == "EPIPE":
+        bench.kernel.fail("VIDIOC_DQBUF", errno.EPIPE, after=17)
+    thread = None
+    if how == "LAST":
+
+        def hardware():
+            fake = bench.fake_m2m
+            for number in range(3):
+                while not (fake.output.queued and fake.capture.queued):
+                    threading.Event().wait(0.001)
+                fake.convert(**({"flags": FLAG_LAST} if number == 2 else {}))
+
+        thread = threading.Thread(target=hardware)
+        thread.start()
+    status, node = bench.run(5.0)
+    if thread is not None:
+        thread.join()
+    assert (status, node.name, node.failed_operation) == (-errno.EPIPE, "convert", "VIDIOC_DQBUF")
+    assert len(seen) >= 3
+
+
 @pytest.mark.parametrize("used", [0, None])
 def test_last_buffer_of_a_converter_is_no_failure(bench, used):
     first, second, seen = bench.link(), bench.link(), []

@@ -188,12 +188,16 @@ cdef class ConvertNode(Node):
     cdef int give(self) noexcept nogil:
         cdef Slot *slot = NULL
         cdef int result
+        cdef bint drained = self.source.closed and self.source.count == 0
+        if self.capture.c_state == QUEUE_ENDED and not drained:  # after LAST nothing more comes, and there is more to do
+            self.operation = "VIDIOC_DQBUF"
+            return -EPIPE
         if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room() or not self.capture.queued_count:
             return 0
         self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
         result = self.capture.dequeue(&slot)
-        if result == -EAGAIN or (result == -EPIPE and self.source.closed and self.source.count == 0):
-            return 0  # after LAST there is nothing more, which is a failure only where there is more to convert
+        if result == -EAGAIN or (result == -EPIPE and drained):
+            return 0
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
