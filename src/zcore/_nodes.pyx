@@ -189,7 +189,7 @@ cdef class ConvertNode(Node):
         cdef Slot *slot = NULL
         cdef int result
         cdef bint drained = self.source.closed and self.source.count == 0
-        if self.capture.c_state == QUEUE_ENDED and not drained:  # after LAST nothing more comes, and there is more to do
+        if self.capture.c_state == QUEUE_ENDED and not drained:  # after LAST nothing more comes
             self.operation = "VIDIOC_DQBUF"
             return -EPIPE
         if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room() or not self.capture.queued_count:
