@@ -3,17 +3,22 @@
 import builtins
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 import zcore
 from zcore import cli
+from zcore.pipeline import draw, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 DEVICE = "<!-- device -->"  # the line before a block that only a machine with devices can run
+
+WORDS = {"PIPELINE": "videotestsrc ! fakesink", "ELEMENT": "queue"}  # stand for any, in the text
+CODEC = r"no element '[a-z0-9]+': this machine has no (device for this codec|such converter)"
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
 
@@ -50,9 +55,32 @@ def spans(page):
 
 def commands(page):
     """Give every command line: lines of shell blocks, and what is in backticks."""
-    lines = [line for *_, code in blocks(page, "sh", "bash", "shell", "console", "") for line in code.splitlines()]
+    lines = []
+    for *_, code in blocks(page, "sh", "bash", "shell", "console", ""):
+        lines += re.sub(r"\\\n\s*", "", code).splitlines()
     # What stands behind two blanks, or a hash, explains the command.
-    return [re.split(r"  | #", text.strip().removeprefix("$ "))[0] for text in [*lines, *spans(page)]]
+    return [cut(text.strip().removeprefix("$ ")) for text in [*lines, *spans(page)]]
+
+
+def cut(line):
+    """Take away what explains a command: it stands behind a hash, or behind two blanks out of quotes."""
+    return re.match(r"""(?:"[^"]*"|'[^']*'|(?!  | #).)*""", line)[0]
+
+
+def zcore_words(line):
+    """Give the words of a ``zcore`` command behind that name; ``None`` where the line is something else."""
+    if not re.match(r"(python -m zcore\.cli|zcore)( [a-z-]|$)", line):
+        return None
+    words = shlex.split(line)
+    words = words[3:] if words[0] == "python" else words[1:]
+    return [WORDS.get(word, word) for word in words]
+
+
+def parsed(words):
+    """Read a command's words; a lone name of a command is only spoken of."""
+    if words[0] in ("launch", "explain") and all(word.startswith("-") for word in words[1:]):
+        return None
+    return cli.parser().parse_args(words)
 
 
 def anchors(page):
@@ -75,10 +103,12 @@ def test_code_runs_or_compiles(page, tmp_path, monkeypatch):
         for line, _, before, code in blocks(page, "python"):
             compiled = compile("\n" * line + code, str(page), "exec")  # errors then name the page's own line
             if before == DEVICE or "from testbed" in code:
-                assert re.search(r"zcore\.(Capture|Convert|Display)|vivid", code), f"line {line}: needs no device"
+                assert re.search(r"zcore\.(Capture|Convert|Display|Encode|Decode|Output)|vivid|v4l2", code), (
+                    f"line {line}: needs no device"
+                )
                 exec("import zcore", namespace)  # what it defines for those behind it
                 continue
-            if "SoftwareConvert" in code:
+            if re.search("SoftwareConvert|MayConvert|videoconvert|videoscale", code):
                 pytest.importorskip("av")
             if "PngSink" in code:
                 pytest.importorskip("PIL")
@@ -103,16 +133,58 @@ def test_relative_links_lead_somewhere(page):
 @each_page
 def test_zcore_commands_parse(page, capsys):
     for line in commands(page):
-        if not re.match(r"(python -m zcore\.cli|zcore)( [a-z-]|$)", line):
-            continue
-        words = shlex.split(line)
-        words = words[3:] if words[0] == "python" else words[1:]
+        words = zcore_words(line)
         if not words:
-            continue  # "`zcore`", the name
+            continue  # another program, or "`zcore`", the name
         try:
-            cli.parser().parse_args(words)
+            parsed(words)
         except SystemExit as end:
             assert end.code == 0, f"{page.name}: {line}: {capsys.readouterr().err}"  # noqa: PT017 - --version ends so
+
+
+def pipelines(page):
+    """Give every pipeline that a command of a page runs, zcore's and GStreamer's, with its line."""
+    found = []
+    for line in commands(page):
+        words = zcore_words(line)
+        if line.startswith("gst-launch-1.0 ") and "PIPELINE" not in line:
+            found.append((line, [word for word in shlex.split(line)[1:] if not word.startswith("-")]))
+        elif words and words[0] in ("launch", "explain") and (options := parsed(words)) is not None:
+            found.append((line, options.pipeline))
+    return found
+
+
+@each_page
+def test_pipelines_mean_something(page):
+    """Elements and properties exist; codecs may be those of another machine."""
+    for _, pipeline in pipelines(page):
+        try:
+            draw(parse(pipeline))
+        except zcore.LaunchError as error:
+            if not re.match(CODEC, error.message):
+                raise
+
+
+@each_page
+def test_commands_without_devices_run(page, tmp_path, monkeypatch, capsys):
+    """What is in a block of shell is for copying: it does what it should, here and now."""
+    monkeypatch.chdir(tmp_path)
+    for *_, code in blocks(page, "sh"):
+        for line in re.sub(r"\\\n\s*", "", code).splitlines():
+            words = zcore_words(cut(line.strip()))
+            if (
+                not words
+                or words[0] not in ("launch", "explain", "inspect")
+                or re.search(r"v4l2|kms|app(src|sink)", line)
+            ):
+                continue
+            if "--svg" in words and shutil.which("dot") is None:
+                continue
+            if words[0] != "explain" and "--json" not in words:
+                pytest.importorskip("rich")
+            if "videoconvert" in line or "videoscale" in line:
+                pytest.importorskip("av")
+            assert cli.main(words) == 0, f"{page.name}: {line}: {capsys.readouterr().err}"
 
 
 @each_page
@@ -167,6 +239,17 @@ def test_every_exception_has_its_row():
 
 def test_readme_shows_what_the_command_has():
     text = (ROOT / "README.md").read_text()
-    for command in ("make demo", "make test", "zcore demo", "zcore devices"):
+    for command in ("make demo", "make test", "zcore demo", "zcore devices", "zcore launch", "zcore explain"):
         assert command in text
     assert "require_zero_copy=True" in text
+
+
+def test_every_page_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{page.name})" in text, f"README.md does not lead to {page.name}"
+
+
+def test_cutting_a_command_leaves_quotes_alone():
+    assert cut('zcore explain "a ! b  c. ! d"  what it does') == 'zcore explain "a ! b  c. ! d"'
+    assert cut("zcore devices # all") == "zcore devices"

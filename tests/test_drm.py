@@ -144,7 +144,7 @@ def test_properties(card, fake):
     assert found["FB_ID"] == Property(fake.property_id(PRIMARY, "FB_ID"), 0, 0x40)
     assert card.enum_values(found["type"].id)["Primary"] == found["type"].value
     assert card.properties(99, PLANE_TYPE) == card.properties(PRIMARY, CRTC_TYPE) == {}
-    assert set(card.properties(CONNECTOR, CONNECTOR_TYPE)) == {"CRTC_ID"}
+    assert "CRTC_ID" in card.properties(CONNECTOR, CONNECTOR_TYPE)
 
 
 def test_in_formats_blob(card, fake):

@@ -14,6 +14,8 @@ RUN = [
     ("without_devices.py", ["picture.png"], ["av", "PIL"], "picture.png", "30 frames"),
     ("callback.py", ["--frames", "5"], [], None, "5 frames, mean"),
     ("raw_file.py", ["frames.raw", "--frames", "2"], [], "frames.raw", "2 frames, 230400 bytes"),
+    ("pipeline.py", ["--frames", "5"], [], None, "no frame is copied"),
+    ("app_in_and_out.py", [], [], None, "10 frames"),
     ("raw_file.py", ["grey.raw", "--frames", "3", "--format", "GREY"], [], "grey.raw", "3 frames, 230400 bytes"),
 ]
 

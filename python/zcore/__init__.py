@@ -19,6 +19,7 @@ from zcore._dmabuf import DmaBuf
 from zcore._frame import Frame
 from zcore._pool import Pool
 from zcore.access import Access
+from zcore.caps import Caps, CapsError
 from zcore.chain import Chain
 from zcore.errors import (
     ChainError,
@@ -36,23 +37,40 @@ from zcore.errors import (
     UnsupportedError,
     ZeroCopyError,
 )
+from zcore.negotiate import LinkPlan, Plan
+from zcore.pipeline import LaunchError, launch
 from zcore.report import LinkReport, Report, StageReport
+from zcore.stages.app import AppSink, AppSource
+from zcore.stages.callback import Callback
 from zcore.stages.capture import Capture
+from zcore.stages.codec import Decode, Encode
 from zcore.stages.convert import Convert
 from zcore.stages.display import Display
-from zcore.stages.sinks import ArraySink, FileSink, PngSink
-from zcore.stages.software import Callback, SoftwareConvert, TestSource
+from zcore.stages.fakes import FakeSink, FakeSource
+from zcore.stages.files import FileSink, FileSource
+from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
+from zcore.stages.identity import Identity
+from zcore.stages.output import Output
+from zcore.stages.sinks import ArraySink, PngSink
+from zcore.stages.software import SoftwareConvert
+from zcore.stages.testsource import TestSource
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Access",
+    "AppSink",
+    "AppSource",
     "ArraySink",
     "Callback",
+    "Caps",
+    "CapsError",
+    "CapsFilter",
     "Capture",
     "Chain",
     "ChainError",
     "Convert",
+    "Decode",
     "DeviceBusyError",
     "DeviceError",
     "DeviceGoneError",
@@ -61,18 +79,31 @@ __all__ = [
     "DeviceTimeoutError",
     "Display",
     "DmaBuf",
+    "Encode",
+    "FakeSink",
+    "FakeSource",
     "FileSink",
+    "FileSource",
     "Frame",
+    "Identity",
+    "LaunchError",
+    "LinkPlan",
     "LinkReport",
+    "MayConvert",
     "NegotiationError",
     "NotReadyError",
+    "Output",
+    "Passthrough",
+    "Plan",
     "PngSink",
     "Pool",
     "PoolClosedError",
+    "Queue",
     "Report",
     "SoftwareConvert",
     "StageReport",
     "StallError",
+    "Tee",
     "TestSource",
     "UnknownFormatError",
     "UnsupportedError",
@@ -81,6 +112,7 @@ __all__ = [
     "allocate",
     "get_include",
     "heaps",
+    "launch",
 ]
 
 

@@ -1,5 +1,7 @@
 from typing import final
 
+from typing_extensions import disjoint_base
+
 from zcore._chain import Link, Node
 from zcore._kms import Scanout
 from zcore._v4l2 import Queue
@@ -7,12 +9,21 @@ from zcore._v4l2 import Queue
 @final
 class CaptureNode(Node):
     def __init__(
-        self, name: str, queue: Queue, sink: Link, *, frames: int = -1, drop_corrupted: bool = False
+        self,
+        name: str,
+        queue: Queue,
+        sink: Link,
+        *,
+        frames: int = -1,
+        drop_corrupted: bool = False,
+        watch_changes: bool = False,
     ) -> None: ...
+    @property
+    def changed(self) -> bool: ...
     @property
     def corrupted_drops(self) -> int: ...
 
-@final
+@disjoint_base
 class ConvertNode(Node):
     def __init__(self, name: str, output: Queue, capture: Queue, source: Link, sink: Link) -> None: ...
     @property
@@ -22,6 +33,8 @@ class ConvertNode(Node):
 
 @final
 class DisplayNode(Node):
-    def __init__(self, name: str, scanout: Scanout, source: Link) -> None: ...
+    def __init__(self, name: str, scanout: Scanout, source: Link, *, sync: bool = False) -> None: ...
     @property
     def frames_in(self) -> int: ...
+    @property
+    def error(self) -> BaseException | None: ...

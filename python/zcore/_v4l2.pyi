@@ -6,6 +6,7 @@ from zcore._v4l2_buffers import QueueBuffers
 
 @final
 class Queue(QueueBuffers):
+    stamp: bool
     @property
     def queued_count(self) -> int: ...
     @property

@@ -10,9 +10,16 @@ from typing import Any
 from zcore._drm import Card
 from zcore._v4l2_device import V4l2Device
 from zcore.errors import ChainError, make_error
-from zcore.formats import fourcc_str, modifier_str
+from zcore.formats import Format, UnknownFormatError, by_v4l2, fourcc_str, modifier_str
 from zcore.stages.kms_setup import OVERLAY, PLANE, PRIMARY, connector_name, modifiers, plane_type
-from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, CAP_STREAMING, capture_type, output_type
+from zcore.stages.v4l2_pad import (
+    CAP_M2M,
+    CAP_M2M_MPLANE,
+    CAP_STREAMING,
+    COMPRESSED,
+    capture_type,
+    output_type,
+)
 
 
 @dataclass
@@ -42,6 +49,17 @@ class VideoDevice:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class CodecDevice:
+    """One codec of a stateful V4L2 encoder or decoder. ``kind`` is ``enc`` or ``dec``."""
+
+    path: str
+    driver: str
+    card: str
+    kind: str
+    format: Format
+
+
 @dataclass
 class PlaneInfo:
     """A KMS plane with its formats and, per format, its modifiers."""
@@ -61,6 +79,7 @@ class DisplayDevice:
     connectors: list[dict[str, Any]] = field(default_factory=list)
     planes: list[PlaneInfo] = field(default_factory=list)
     problem: str = ""
+    bus: str = ""
 
 
 def _numbered(folder: str, prefix: str) -> list[str]:
@@ -159,7 +178,7 @@ def display_devices(details: bool = True) -> list[DisplayDevice]:
             crtcs, connectors = card.resources()
             if not crtcs:
                 continue
-            info = DisplayDevice(path, card.driver, card.atomic)
+            info = DisplayDevice(path, card.driver, card.atomic, bus=bus_of(path))
             for id in connectors:
                 connector = card.connector(id)
                 info.connectors.append({
@@ -181,18 +200,127 @@ def _plane_info(card: Card, plane: Any) -> PlaneInfo:
     return PlaneInfo(plane.id, kinds.get(plane_type(card, plane), "cursor"), formats)
 
 
-def find_card(driver: str | None = None) -> str:
-    """Find the card of a driver, or the first one that has something connected."""
+def bus_of(path: str) -> str:
+    """Give the bus id of a card, such as ``0000:00:02.0``; empty where the machine does not tell."""
+    device = os.path.realpath(f"/sys/class/drm/{os.path.basename(path)}/device")
+    return os.path.basename(device) if device.startswith("/sys/devices/") else ""
+
+
+def find_card(driver: str | None = None, bus_id: str | None = None) -> str:
+    """Find the card of a driver, or on a bus, or the first one that has something connected.
+
+    Parameters
+    ----------
+    driver : str, optional
+        The kernel's name of the driver, such as ``vkms`` or ``i915``.
+    bus_id : str, optional
+        ``0000:00:02.0``, or with its bus as libdrm spells it, ``pci:0000:00:02.0``.
+    """
     cards = display_devices(details=False)
-    for card in cards:
-        if driver is not None and card.driver == driver:
+    wanted = [card for card in cards if not card.problem]
+    if bus_id is not None:
+        names = {bus_id, bus_id.partition(":")[2]}
+        wanted = [card for card in wanted if card.bus in names]
+    if driver is not None:
+        wanted = [card for card in wanted if card.driver == driver]
+    for card in wanted:
+        plugged = any(c["connected"] and not c["name"].startswith("Writeback") for c in card.connectors)
+        if driver is not None or bus_id is not None or plugged:
             return card.path
-        if driver is None and any(c["connected"] and not c["name"].startswith("Writeback") for c in card.connectors):
-            return card.path
-    have = ", ".join(f"{card.path} ({card.driver or card.problem})" for card in cards) or "none"
-    if driver is None:
+    have = ", ".join(
+        f"{card.path} ({card.problem or card.driver + (f' on {card.bus}' if card.bus else '')})" for card in cards
+    )
+    have = have or "none"
+    if driver is None and bus_id is None:
         raise ChainError(f"no display is connected; this machine's cards: {have}")
-    raise make_error(2, "open", driver, f"no card of the driver {driver!r}; this machine's cards: {have}")
+    what = " ".join(
+        ([f"of the driver {driver!r}"] if driver is not None else [])
+        + ([f"on the bus {bus_id!r}"] if bus_id is not None else [])
+    )
+    raise make_error(2, "open", driver or bus_id or "", f"no card {what}; this machine's cards: {have}")
+
+
+# Codecs whose streams a driver does not parse itself: they need the request API.
+STATELESS = {"MPEG2_SLICE", "H264_SLICE", "HEVC_SLICE", "VP8_FRAME", "VP9_FRAME", "AV1_FRAME", "FWHT_STATELESS"}
+
+
+def codec_devices() -> list[CodecDevice]:
+    """List what the stateful encoders and decoders of this machine have, one entry for each codec and direction.
+
+    Stateless decoders are left out, and so are devices that cannot be opened.
+    """
+    found = []
+    for path in video_paths():
+        try:
+            with V4l2Device(path) as device:
+                found += _codecs_of(device)
+        except OSError:
+            continue
+    return found
+
+
+def _codecs_of(device: V4l2Device) -> list[CodecDevice]:
+    if not device.capabilities & (CAP_M2M | CAP_M2M_MPLANE):
+        return []
+    takes, gives = output_type(device.capabilities), capture_type(device.capabilities)
+    assert takes is not None
+    assert gives is not None
+    (taken, takes_pixels), (given, gives_pixels) = _split(device, takes), _split(device, gives)
+    found = [(fmt, "enc") for fmt in given if takes_pixels] + [(fmt, "dec") for fmt in taken if gives_pixels]
+    return [CodecDevice(device.path, device.driver, device.card, kind, fmt) for fmt, kind in found]
+
+
+def _split(device: V4l2Device, type: int) -> tuple[list[Format], bool]:
+    """List the codecs of a queue, and tell whether it has formats of pixels, too."""
+    coded, pixels = [], False
+    for code, flags, _ in device.formats(type):
+        try:
+            fmt = by_v4l2(code)
+        except UnknownFormatError:
+            pixels = pixels or not flags & COMPRESSED
+            continue
+        if not fmt.coded:
+            pixels = True
+        elif fmt.name not in STATELESS:
+            coded.append(fmt)
+    return coded, pixels
+
+
+def find_codec_device(kind: str, codec: Format, driver: str | None = None) -> str:
+    """Find the first device that has a codec.
+
+    Parameters
+    ----------
+    kind : str
+        ``enc`` or ``dec``.
+    codec : Format
+        Coded format.
+    driver : str, optional
+        Name of the driver or of the device.
+    """
+    known = codec_devices()
+    for device in known:
+        if (device.kind, device.format) == (kind, codec) and driver in (None, device.driver, device.card):
+            return device.path
+    have = ", ".join(f"{d.path} ({d.driver}, {d.kind} {d.format})" for d in known) or "none"
+    what = "encoder to" if kind == "enc" else "decoder of"
+    by = f" by {driver!r}" if driver else ""
+    raise make_error(2, "open", str(codec), f"no {what} {codec}{by}; this machine's codecs: {have}")
+
+
+def find_converter() -> str:
+    """Find the first mem-to-mem device that takes pixels and gives pixels."""
+    devices = [device for device in video_devices(details=False) if device.kind == "m2m"]
+    for info in devices:
+        try:
+            with V4l2Device(info.path) as device:
+                types = output_type(device.capabilities), capture_type(device.capabilities)
+                if all(type is not None and _split(device, type)[1] for type in types):
+                    return info.path
+        except OSError:
+            continue
+    have = ", ".join(f"{d.path} ({d.driver})" for d in devices) or "none"
+    raise make_error(2, "open", "converter", f"no converter; this machine's mem-to-mem devices: {have}")
 
 
 def find_m2m(driver: str) -> str:

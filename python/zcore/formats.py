@@ -119,8 +119,13 @@ def modifier_str(modifier: int) -> str:
 
 
 def drm_str(code: int, modifier: int = LINEAR) -> str:
-    """Give a DRM fourcc and modifier as GStreamer's ``drm-format`` has it: ``NV12``, ``NV12:0x0100000000000002``."""
-    return fourcc_str(code) if modifier in (LINEAR, INVALID) else f"{fourcc_str(code)}:0x{modifier:016x}"
+    """Give a DRM fourcc and modifier as GStreamer's ``drm-format`` has it: ``NV12``, ``NV12:0x0100000000000002``.
+
+    The fourcc has four characters, blanks included, and ``_BE`` behind it if it is big-endian. ``INVALID`` is written
+    like any other modifier, because it is not the same as ``LINEAR``.
+    """
+    text = fourcc_str(code & ~BIG_ENDIAN).ljust(4) + ("_BE" if code & BIG_ENDIAN else "")
+    return text if modifier == LINEAR else f"{text}:0x{modifier:016x}"
 
 
 def find(name: str | int | Format) -> Format:
@@ -145,10 +150,12 @@ def find(name: str | int | Format) -> Format:
         if (name, LINEAR) in _BY_DRM:
             return _BY_DRM[name, LINEAR]
         raise UnknownFormatError(f"unknown fourcc {fourcc_str(name)!r} (0x{name:08x}): {_nearest(fourcc_str(name))}")
-    tiled = re.fullmatch(r"(?:drm:)?([^:]{1,7}):0[xX]([0-9a-fA-F]{1,16})", name)
-    if tiled is not None:
-        return by_drm(fourcc(tiled[1]), int(tiled[2], 16))
+    tiled = re.fullmatch(r"(?:drm:)?([^:]{1,4})(?:([-_])BE)?:0[xX]([0-9a-fA-F]{1,16})", name)
+    if tiled is not None and tiled[1].isascii():
+        return by_drm(fourcc(tiled[1]) | (BIG_ENDIAN if tiled[2] else 0), int(tiled[3], 16))
     world, _, rest = name.partition(":")
+    if world == "drm":  # the text of drm_str
+        rest = rest.rstrip(" ").replace("_BE", "-BE")
     if rest and world in _WORLDS:
         indexes: tuple[dict[str, Format], ...] = _WORLDS[world]
     else:

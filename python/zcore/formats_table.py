@@ -84,9 +84,9 @@ BGR666       BGRH    -     -                   -               rgb    >X14R6G6B6
 HI240        HI24    -     -                   -               rgb    #1
 PAL8         PAL8    -     C8=C8               RGB8P           rgb    C8
 # Deep RGB.
-XRGB2101010  -       -     XR30=XRGB2101010    -               rgb    B10G10R10X2
+XRGB2101010  -       -     XR30=XRGB2101010    BGR10x2_LE      rgb    B10G10R10X2
 ARGB2101010  AR30    -     AR30=ARGB2101010    BGR10A2_LE      rgb    B10G10R10A2
-XBGR2101010  -       -     XB30=XBGR2101010    -               rgb    R10G10B10X2
+XBGR2101010  -       -     XB30=XBGR2101010    RGB10x2_LE      rgb    R10G10B10X2
 ABGR2101010  -       -     AB30=ABGR2101010    RGB10A2_LE      rgb    R10G10B10A2
 RGBX1010102  RX30    -     RX30=RGBX1010102    -               rgb    X2B10G10R10
 RGBA1010102  RA30    -     RA30=RGBA1010102    -               rgb    A2B10G10R10
@@ -111,7 +111,7 @@ HSV32        HSV4    -     -                   -               hsv    X8H8S8V8
 GREY         GREY    -     R8=R8               GRAY8           grey   Y8
 Y4           Y04     -     -                   -               grey   Y4X4
 Y6           Y06     -     -                   -               grey   Y6X2
-Y10          Y10     -     R10=R10             -               grey   Y10X6
+Y10          Y10     -     R10=R10             GRAY10_LE16     grey   Y10X6
 Y12          Y12     -     R12=R12             -               grey   Y12X4
 Y012         Y012    -     -                   -               grey   X4Y12
 Y14          Y14     -     -                   -               grey   Y14X2
@@ -140,7 +140,7 @@ VYUY         VYUY    -     VYUY=VYUY           =               yuv    V8Y8U8Y8@2
 YYUV         YYUV    -     -                   -               yuv    #4@2
 Y210         Y210    -     Y210=Y210           =               yuv    X6Y10X6U10X6Y10X6V10@2
 Y212         Y212    -     Y212=Y212           Y212_LE         yuv    X4Y12X4U12X4Y12X4V12@2
-Y216         Y216    -     Y216=Y216           -               yuv    Y16U16Y16V16@2
+Y216         Y216    -     Y216=Y216           Y216_LE         yuv    Y16U16Y16V16@2
 Y41P         Y41P    -     -                   -               yuv    #12@8
 UV8          UV8     -     -                   -               yuv    #1
 # Packed YUV 4:4:4. V4L2's AYUV is not DRM's AYUV: V4L2 (as GStreamer) spells bytes, DRM a word.
@@ -158,7 +158,7 @@ YUV565       YUVP    -     -                   -               yuv    V5U6Y5
 YUV48_12     Y312    -     -                   -               yuv    X4Y12X4U12X4V12
 Y410         -       -     Y410=Y410           =               yuv    U10Y10V10A2
 Y412         -       -     Y412=Y412           Y412_LE         yuv    X4U12X4Y12X4V12X4A12
-Y416         -       -     Y416=Y416           -               yuv    U16Y16V16A16
+Y416         -       -     Y416=Y416           Y416_LE         yuv    U16Y16V16A16
 XV30         -       -     XV30=XVYU2101010    -               yuv    U10Y10V10X2
 XV36         -       -     XV36=XVYU12_16161616 -              yuv    X4U12X4Y12X4V12X16
 XV48         -       -     XV48=XVYU16161616   -               yuv    U16Y16V16X16
@@ -202,7 +202,7 @@ MT21C        -       MT21  -                   -               yuv    Y8|U8V8:2x
 MT2110T      -       MT2T  -                   MT2110T         yuv    #5@4|#5@2:2x2      16x32
 MT2110R      -       MT2R  -                   MT2110R         yuv    #5@4|#5@2:2x2      16x32
 NV15_4L4     VT15    -     NV15+VIVANTE_TILED  NV12_10LE40_4L4 yuv    #5@4|#5@2:2x2      4x4
-NV15_BE_8L128 AX12-BE NT12-BE -                NV12_10BE_8L128 yuv    #5@4|#5@2:2x2      32x128
+NV15_BE_8L128 AX12-BE NT12-BE -                NV12_10BE_8L128 yuv    #5@4|#5@2:2x2      4x128
 P010_4L4     T010    -     -                   -               yuv    X6Y10|X6U10X6V10:2x2 4x4
 NV12_COL128  NC12    -     NV12+SAND128        -               yuv    Y8|U8V8:2x2        128x8
 NV12M_COL128 -       Nc12  -                   -               yuv    Y8|U8V8:2x2        128x8
@@ -234,7 +234,7 @@ PISP2_{}     #1      PC2B PC2g PC2G PC2R  -
 CODED = """
 MJPEG MJPG image/jpeg
 JPEG JPEG image/jpeg
-PJPG PJPG -
+PJPG PJPG image/jpeg
 AJPG AJPG -
 DV dvsd video/x-dv
 MPEG MPEG video/mpegts
@@ -242,7 +242,7 @@ MPEG1 MPG1 video/mpeg
 MPEG2 MPG2 video/mpeg
 MPEG2_SLICE MG2S -
 MPEG4 MPG4 video/mpeg
-XVID XVID video/x-xvid
+XVID XVID video/mpeg
 H263 H263 video/x-h263
 H264 H264 video/x-h264
 H264_NO_SC AVC1 video/x-h264

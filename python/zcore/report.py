@@ -34,7 +34,11 @@ class LinkReport:
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
-        how = "zero-copy" if self.zero_copy else f"{self.copied_frames} copied, {self.copied_bytes} bytes"
+        how = (
+            "zero-copy"
+            if self.zero_copy and not self.copied_frames
+            else f"{self.copied_frames} copied, {self.copied_bytes} bytes"
+        )
         why = f" because {self.reason}" if self.reason else ""
         return (
             f"{self.source} -> {self.sink}: {self.caps} {self.memory} [{self.allocator}] "
@@ -57,12 +61,16 @@ class StageReport:
 
 @dataclass
 class Report:
-    """What :meth:`zcore.Chain.run` gives: frames that reached the last stage, seconds, stages, links."""
+    """What :meth:`zcore.Chain.run` gives: frames that reached the last stage, seconds, stages, links.
+
+    ``replanned`` says after how many frames, and why, the chain was planned anew while it ran.
+    """
 
     frames: int
     seconds: float
     stages: list[StageReport]
     links: list[LinkReport]
+    replanned: list[str] = field(default_factory=list)
 
     @property
     def zero_copy(self) -> bool:
@@ -85,7 +93,33 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.frames} frames in {self.seconds:.2f} s ({self.fps:.1f} per second)"]
         lines += [f"  {link}" for link in self.links]
+        lines += [f"  planned again {why}" for why in self.replanned]
         for stage in self.stages:
             if stage.drops:
                 lines.append(f"  {stage.name} dropped " + ", ".join(f"{n} ({why})" for why, n in stage.drops.items()))
         return "\n".join(lines)
+
+
+def joined(reports: list[Report], replanned: list[str]) -> Report:
+    """Make one report of a run that was planned anew on its way."""
+    whole = reports[-1]
+    for before in reversed(reports[:-1]):
+        whole.frames += before.frames
+        whole.seconds += before.seconds
+        for stage, old in _pairs(whole.stages, before.stages, lambda one: one.name):
+            stage.frames_in += old.frames_in
+            stage.frames_out += old.frames_out
+            stage.drops = {why: stage.drops.get(why, 0) + old.drops.get(why, 0) for why in {**old.drops, **stage.drops}}
+        for link, earlier in _pairs(whole.links, before.links, lambda one: (one.source, one.sink)):
+            for name in ("frames", "copied_frames", "copied_bytes", "cpu_maps", "sync_calls", "attaches", "reattaches"):
+                setattr(link, name, getattr(link, name) + getattr(earlier, name))
+            link.zero_copy = link.zero_copy and earlier.zero_copy
+    whole.replanned = replanned
+    return whole
+
+
+def _pairs(now: list[Any], before: list[Any], key: Any) -> list[tuple[Any, Any]]:
+    """Match what has the same name; what was only there before goes on being reported."""
+    known = {key(one): one for one in now}
+    now += [one for one in before if key(one) not in known]
+    return [(known[key(one)], one) for one in before if key(one) in known]

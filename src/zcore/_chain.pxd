@@ -15,6 +15,7 @@ cdef class Link:
     cdef readonly int capacity
     cdef readonly int count
     cdef readonly bint closed  # the source gives no more
+    cdef readonly bint refused  # the sink takes no more
     cdef readonly uint64_t frames
     cdef readonly uint64_t copied_frames
     cdef readonly uint64_t copied_bytes
@@ -27,6 +28,7 @@ cdef class Link:
     cdef void push(self, Slot *slot) noexcept nogil  # takes over the reference; the caller has seen has_room()
     cdef Slot *pop(self) noexcept nogil  # NULL = empty; the caller owns the reference
     cdef void close(self) noexcept nogil
+    cdef void refuse(self) noexcept nogil  # for a sink that has had enough: what waits is dropped, what comes too
 
 
 cdef class Node:
@@ -41,6 +43,7 @@ cdef class Node:
 
     cdef int keep_pools(self) except -1  # before each run: whoever may hold a slot holds its pool
     cdef int step(self) noexcept nogil  # frames moved, or -errno
+    cdef void abandon(self) noexcept nogil  # nobody takes what it gives
     cdef void notice(self, uint32_t events) noexcept nogil
     cdef uint32_t wants(self) noexcept nogil  # events to wake up for
     cdef uint32_t could_use(self) noexcept nogil  # events to wake up for when nothing else is waited for

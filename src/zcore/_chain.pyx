@@ -72,6 +72,9 @@ cdef class Link:
         return self.count < self.capacity
 
     cdef void push(self, Slot *slot) noexcept nogil:
+        if self.refused:
+            slot_drop(slot)
+            return
         self.ring[(self.head + self.count) % LINK_SLOTS] = slot
         self.count += 1
         self.frames += 1
@@ -87,6 +90,11 @@ cdef class Link:
 
     cdef void close(self) noexcept nogil:
         self.closed = True
+
+    cdef void refuse(self) noexcept nogil:
+        self.refused = True
+        while self.count:
+            slot_drop(self.pop())
 
     def flush(self):
         """Drop what waits in it; gives the number of frames."""
@@ -124,6 +132,11 @@ cdef class Node:
 
     cdef int step(self) noexcept nogil:
         return 0
+
+    cdef void abandon(self) noexcept nogil:
+        if self.source is not None:
+            self.source.refuse()
+        self.done = True
 
     cdef void notice(self, uint32_t events) noexcept nogil:
         self.ready |= events
@@ -288,6 +301,9 @@ cdef class Loop:
         while moved and not atomic_load(&self.stopping):  # stages in software may have no reason ever to pause
             moved = 0
             for i in range(self.node_count):
+                if (<Node>self.c_nodes[i]).sink is not None and (<Node>self.c_nodes[i]).sink.refused:
+                    (<Node>self.c_nodes[i]).abandon()
+                    continue
                 result = (<Node>self.c_nodes[i]).step()
                 if result < 0:
                     self.failed = i

@@ -25,3 +25,6 @@ cdef class PythonNode(Node):
     cdef readonly object error  # what `process` raised
 
     cdef int call(self, void *given, void *room) noexcept with gil
+
+
+cdef int make_clock(str name, int64_t interval_ns) except -1  # a timerfd that ticks for ever; 0 = not yet

@@ -4,7 +4,7 @@ cimport cython
 from libc.errno cimport EINTR
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-from posix.time cimport itimerspec
+from posix.time cimport CLOCK_MONOTONIC, itimerspec
 
 from zcore._chain cimport Link, Node
 from zcore._dmabuf cimport Memory, memory_begin, memory_end, memory_map
@@ -119,6 +119,16 @@ cdef int copy_slot(Slot *old, Slot *new) noexcept nogil:
     return total
 
 
+cdef int make_clock(str name, int64_t interval_ns) except -1:
+    """Make a timer that ticks for ever; 0 = not yet."""
+    cdef itimerspec period
+    cdef int clock = check(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create", name)
+    period.it_value.tv_sec = period.it_interval.tv_sec = interval_ns // 1000000000
+    period.it_value.tv_nsec = period.it_interval.tv_nsec = interval_ns % 1000000000
+    timerfd_settime(clock, 0, &period, NULL)
+    return clock
+
+
 @cython.final
 cdef class PythonNode(Node):
     """A stage written in Python; the only kind that takes the GIL.
@@ -143,7 +153,6 @@ cdef class PythonNode(Node):
 
     def __init__(self, str name, process, Link source, Link sink, *, Pool pool=None, Pool input_pool=None,
                  int64_t frames=-1, int64_t interval_ns=0):
-        cdef itimerspec period
         Node.__init__(self, name, source, sink)
         if (sink is None) != (pool is None) or (source is None) != (input_pool is None):
             raise ValueError(f"{name}: a stage that gives frames has a pool, and one that takes them an input_pool")
@@ -155,10 +164,7 @@ cdef class PythonNode(Node):
         self.remaining = frames
         self.holder = holder_id(name)
         if interval_ns:
-            self.clock = self.fd = check(timerfd_create(1, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create", name)
-            period.it_value.tv_sec = period.it_interval.tv_sec = interval_ns // 1000000000
-            period.it_value.tv_nsec = period.it_interval.tv_nsec = interval_ns % 1000000000
-            timerfd_settime(self.clock, 0, &period, NULL)
+            self.clock = self.fd = make_clock(name, interval_ns)
 
     def __dealloc__(self):
         if self.clock >= 0:

@@ -39,3 +39,6 @@ cdef class Scanout:
     cdef int submit(self, Slot *slot) noexcept nogil  # takes over the reference unless it fails
     cdef int collect(self) noexcept nogil  # flips seen, or -errno (-EAGAIN = none yet)
     cdef void flipped(self, int64_t when) noexcept nogil
+
+
+cdef object offset_error(str name, int plane, uint32_t offset)

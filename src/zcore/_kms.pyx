@@ -24,6 +24,8 @@ from zcore.uapi.drm cimport (
     zc_drm_mode_crtc_page_flip,
 )
 
+from zcore._errors import make_error
+
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -125,6 +127,9 @@ cdef class Scanout:
         """
         cdef int result
         cdef Slot *slot = frame._slot()
+        for plane in range(slot.plane_count):
+            if slot.planes[plane].data_offset:
+                raise offset_error(self.name, plane, slot.planes[plane].data_offset)
         self.wait(timeout)
         if self.framebuffer_of(slot) == 0:
             self.attach_slot(frame.pool, slot.index)
@@ -274,3 +279,13 @@ cdef class Scanout:
                 self.latency_max_ns = latency
         if old != NULL:
             slot_drop(old)
+
+
+cdef object offset_error(str name, int plane, uint32_t offset):
+    """A framebuffer is made before the first frame comes, and only a frame tells where its picture begins."""
+    return make_error(
+        EINVAL, "DRM_IOCTL_MODE_ADDFB2", name,
+        f"memory plane {plane} of the frame begins {offset} bytes into its buffer (V4L2's data_offset), and its"
+        " framebuffer at 0",
+        "choose a format in one memory plane, or let a converter stand in between",
+    )

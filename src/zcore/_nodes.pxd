@@ -1,8 +1,10 @@
 # Devices, as a chain's loop drives them.
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from zcore._alarm cimport Alarm
 from zcore._chain cimport Node
 from zcore._kms cimport Scanout
+from zcore._pool cimport Slot
 from zcore._v4l2 cimport Queue
 
 
@@ -10,6 +12,8 @@ cdef class CaptureNode(Node):
     cdef Queue queue
     cdef int64_t remaining  # -1 = no limit
     cdef bint drop_corrupted
+    cdef bint watch_changes
+    cdef readonly bint changed  # the source has another resolution now
     cdef readonly uint64_t corrupted_drops
 
 
@@ -21,6 +25,7 @@ cdef class ConvertNode(Node):
     cdef int64_t patience_ns  # until when it waits for pictures that are missing at the end, 0 = not yet asked
 
     cdef bint missing_may_come(self) noexcept nogil
+    cdef bint patient(self) noexcept nogil
     cdef int feed(self) noexcept nogil
     cdef int take_back(self) noexcept nogil
     cdef int give(self) noexcept nogil
@@ -30,3 +35,11 @@ cdef class DisplayNode(Node):
     cdef Scanout scanout
     cdef bint asked  # no event was there when it last looked
     cdef readonly uint64_t frames_in
+    cdef readonly object error  # why a frame was refused
+    cdef Alarm alarm  # rings when a frame is due; None = frames are shown as they come
+    cdef bint early  # the next frame is not due yet
+    cdef bint dated  # `shift_ns` is known
+    cdef int64_t shift_ns  # from a frame's time to the time to show it
+
+    cdef bint due(self, Slot *slot) noexcept nogil
+    cdef int refuse(self, int plane, uint32_t offset) noexcept with gil

@@ -1,14 +1,15 @@
 """The devices as the loop sees them: what each does with the frames and events it has, without ever waiting."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EPIPE
+from libc.errno cimport EAGAIN, EINVAL, EPIPE
 from libc.stdint cimport int64_t, uint32_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
+from zcore._alarm cimport Alarm, monotonic_ns
 from zcore._chain cimport Link, Node
-from zcore._kms cimport Scanout
+from zcore._kms cimport Scanout, offset_error
 from zcore._pool cimport Core, Slot, slot_drop
 from zcore._v4l2 cimport QUEUE_ENDED, Queue
+from zcore._v4l2_codec cimport codec_source_change
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 
@@ -18,6 +19,7 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLLOUT
         EPOLLERR
         EPOLLHUP
+        EPOLLPRI
 
 cdef uint32_t FAILED = EPOLLERR | EPOLLHUP
 
@@ -32,15 +34,19 @@ cdef class CaptureNode(Node):
         After how many to end; -1 = never.
     drop_corrupted : bool
         Whether frames that the driver flags as damaged are dropped and counted, instead of passed on with the flag.
+    watch_changes : bool
+        Whether to end, with `changed` set, when the driver tells that the source has another resolution now; the
+        event has been subscribed to.
     """
 
     def __init__(self, str name, Queue queue not None, Link sink not None, *, int64_t frames=-1,
-                 bint drop_corrupted=False):
+                 bint drop_corrupted=False, bint watch_changes=False):
         Node.__init__(self, name, None, sink)
         self.queue = queue
         self.fd = queue.fd.fileno()
         self.remaining = frames
         self.drop_corrupted = drop_corrupted
+        self.watch_changes = watch_changes
 
     cdef int keep_pools(self) except -1:
         return self.sink.carry(self.queue.pool)
@@ -54,6 +60,16 @@ cdef class CaptureNode(Node):
             self.done = True
             self.sink.close()
             return 1
+        if self.ready & EPOLLPRI:
+            self.ready &= ~<uint32_t>EPOLLPRI
+            result = codec_source_change(self.fd)
+            if result < 0:
+                self.operation = "VIDIOC_DQEVENT"
+                return result
+            if result > 0:  # frames of the old resolution that are filled already are gone with the plan for them
+                self.changed = True
+                self.remaining = 0
+                return 1
         result = self.queue.refill()
         if result < 0:
             self.operation = "VIDIOC_QBUF"
@@ -88,7 +104,7 @@ cdef class CaptureNode(Node):
     cdef uint32_t wants(self) noexcept nogil:
         if self.done or self.queue.queued_count == 0 or not self.sink.has_room():
             return 0
-        return EPOLLIN
+        return EPOLLIN | EPOLLPRI if self.watch_changes else EPOLLIN
 
     cdef Core *starved_of(self) noexcept nogil:
         if self.done or self.queue.queued_count:
@@ -96,7 +112,6 @@ cdef class CaptureNode(Node):
         return &self.queue.pool.core
 
 
-@cython.final
 cdef class ConvertNode(Node):
     """A mem-to-mem device: OUTPUT queue in, CAPTURE queue out, one open file."""
 
@@ -146,12 +161,13 @@ cdef class ConvertNode(Node):
 
     cdef bint missing_may_come(self) noexcept nogil:
         """Whether to wait a while at the end: not every converter gives one picture for each that it takes."""
-        cdef timespec now
-        cdef int64_t now_ns
         if self.frames_out >= self.frames_in or self.capture.c_state == QUEUE_ENDED or not self.capture.queued_count:
             return False
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        now_ns = <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+        return self.patient()
+
+    cdef bint patient(self) noexcept nogil:
+        """Whether the second is not over that began with the first question."""
+        cdef int64_t now_ns = monotonic_ns()
         if self.patience_ns == 0:
             self.patience_ns = now_ns + 1000000000
         return now_ns < self.patience_ns
@@ -230,18 +246,37 @@ cdef class ConvertNode(Node):
 
 @cython.final
 cdef class DisplayNode(Node):
-    """A KMS plane as a sink."""
+    """A KMS plane as a sink.
 
-    def __init__(self, str name, Scanout scanout not None, Link source not None):
+    Parameters
+    ----------
+    sync : bool
+        Whether frames wait for their time. Frames that are dated by the clock of the machine (CLOCK_MONOTONIC) have
+        happened and are shown at once; of others the first one is shown at once, and the rest as much later as their
+        times say.
+    """
+
+    def __init__(self, str name, Scanout scanout not None, Link source not None, *, bint sync=False):
         Node.__init__(self, name, source, None)
         self.scanout = scanout
         self.fd = scanout.card.fd.fileno()
+        if sync:
+            self.alarm = Alarm(self.fd, name)
+            self.fd = self.alarm.fd
 
     cdef int step(self) noexcept nogil:
         cdef Slot *slot
-        cdef int result
+        cdef int result, plane
         if self.done:
             return 0
+        if self.alarm is not None and self.ready:
+            self.alarm.silence()
+            if self.scanout.pending == NULL:  # the alarm watches the card, too: what nobody reads would ring for ever
+                self.ready = 0
+                result = self.scanout.collect()
+                if result < 0 and result != -EAGAIN:
+                    self.operation = "read (flip event)"
+                    return result
         if self.scanout.pending != NULL and (self.source.count or self.ready):
             if self.ready or not self.asked:
                 self.ready = 0
@@ -258,7 +293,16 @@ cdef class DisplayNode(Node):
                 self.done = True
                 return 1
             return 0
+        slot = self.source.ring[self.source.head]
+        if self.alarm is not None and not self.due(slot):
+            self.ready = 0
+            return 0
         slot = self.source.pop()
+        for plane in range(slot.plane_count):
+            if slot.planes[plane].data_offset:
+                result = self.refuse(plane, slot.planes[plane].data_offset)
+                slot_drop(slot)
+                return result
         result = self.scanout.submit(slot)
         if result < 0:
             slot_drop(slot)
@@ -267,8 +311,35 @@ cdef class DisplayNode(Node):
         self.frames_in += 1
         return 1
 
+    cdef bint due(self, Slot *slot) noexcept nogil:
+        """Whether to show it now; else the timer is set."""
+        cdef int64_t now_ns = monotonic_ns(), due_ns
+        cdef int64_t time_ns = slot.meta.timestamp_ns
+        self.early = False
+        if time_ns == 0:
+            return True
+        if not self.dated:
+            self.dated = True
+            self.shift_ns = 0 if 0 <= now_ns - time_ns < 1000000000 else now_ns - time_ns
+        due_ns = time_ns + self.shift_ns
+        if due_ns <= now_ns:
+            return True
+        if due_ns - now_ns > 10 * <int64_t>1000000000:  # no pause, but a jump in the frames' times
+            self.shift_ns = now_ns - time_ns
+            return True
+        self.alarm.ring_at(due_ns)
+        self.early = True
+        return False
+
+    cdef int refuse(self, int plane, uint32_t offset) noexcept with gil:
+        self.operation = "DRM_IOCTL_MODE_ADDFB2"
+        self.error = offset_error(self.name, plane, offset)
+        return -EINVAL
+
     cdef uint32_t wants(self) noexcept nogil:
-        return EPOLLIN if self.scanout.pending != NULL and (self.source.count or self.source.closed) else 0
+        if self.scanout.pending == NULL:
+            return EPOLLIN if self.early and not self.done else 0
+        return EPOLLIN if self.source.count or self.source.closed else 0
 
     cdef uint32_t could_use(self) noexcept nogil:
-        return EPOLLIN if self.scanout.pending != NULL else 0
+        return EPOLLIN if self.scanout.pending != NULL or (self.early and not self.done) else 0

@@ -44,6 +44,8 @@ cdef struct Slot:
     int plane_count
     Plane planes[MAX_PLANES]
     Meta meta
+    bint imported  # the buffers are another pool's: never free, only its importer takes it
+    Slot *parent  # the slot there, which is held as long as this one
 
 
 # Colour planes (Y, UV, ...) as they lie in the memory planes: what a framebuffer or an array needs.
@@ -111,7 +113,7 @@ cdef class Pool:
     cdef ArraySpec arrays[MAX_COMPONENTS]
     cdef object __weakref__
 
-    cdef int add_slot(self, tuple buffers, list planes) except -1
+    cdef int add_slot(self, tuple buffers, list planes, bint imported=*) except -1
     cdef Slot *wait_for_slot(self, timeout, int holder) except NULL
     cdef void set_active(self, bint active) noexcept
 

@@ -137,7 +137,7 @@ cdef class Pool:
             planes = [(0, (<DmaBuf?>buffer).memory.size) for buffer in buffers]
         self.add_slot(buffers, list(planes))
 
-    cdef int add_slot(self, tuple buffers, list planes) except -1:
+    cdef int add_slot(self, tuple buffers, list planes, bint imported=False) except -1:
         cdef Slot *slot
         cdef int index = self.core.count
         cdef DmaBuf buffer
@@ -149,6 +149,7 @@ cdef class Pool:
         slot.core = &self.core
         slot.index = index
         slot.plane_count = len(buffers)
+        slot.imported = imported
         for i in range(slot.plane_count):
             if not isinstance(buffers[i], DmaBuf):  # None would pass as one
                 raise TypeError(f"plane {i} is no DmaBuf: {buffers[i]!r}")
@@ -163,8 +164,9 @@ cdef class Pool:
         self.buffers.append(buffers)
         pthread_mutex_lock(&self.core.lock)
         self.core.count = index + 1
-        self.core.free[self.core.free_count] = index
-        self.core.free_count += 1
+        if not imported:
+            self.core.free[self.core.free_count] = index
+            self.core.free_count += 1
         pthread_mutex_unlock(&self.core.lock)
         return 0
 
@@ -206,13 +208,10 @@ cdef class Pool:
             if self.grow is not None and self.core.count + self.growing < self.maximum:
                 self.growing += 1  # other threads may come here while grow() allocates
                 try:
-                    buffers, planes = self.grow()
-                    self.add_slot(tuple(buffers), list(planes))
+                    self.add(*self.grow())
                 finally:
                     self.growing -= 1
-            slice_ms = 1000
-            if deadline is not None:
-                slice_ms = min(1000, <int>(max(0.0, deadline - time.monotonic()) * 1000 + 0.999))
+            slice_ms = 1000 if deadline is None else <int>min(1e3, max(0.0, deadline - time.monotonic()) * 1e3 + 0.999)
             # Announce first, look again, then sleep: a slot that comes back in between rings the bell.
             atomic_add(&self.core.waiters, 1)
             with nogil:
@@ -282,9 +281,7 @@ cdef class Pool:
     @property
     def components(self):
         """Colour planes as ``(memory plane, offset, stride, rows)``."""
-        return [
-            (c.memory_plane, c.offset, c.stride, c.rows) for c in self.core.components[:self.core.component_count]
-        ]
+        return [(c.memory_plane, c.offset, c.stride, c.rows) for c in self.core.components[:self.core.component_count]]
 
     @property
     def fourccs(self):
@@ -331,7 +328,6 @@ cdef class Pool:
         if self.core.bell > 0:
             sys_close(self.core.bell)
         free(self.core.slots)
-        self.core.slots = NULL
         pthread_mutex_destroy(&self.core.lock)
 
 
@@ -340,8 +336,7 @@ cdef inline void mark_leased(Core *core, Slot *slot, int holder) noexcept nogil:
     slot.holder = holder
     core.acquired += 1
     core.leased += 1
-    if core.leased > core.high_water:
-        core.high_water = core.leased
+    core.high_water = max(core.high_water, core.leased)
 
 
 cdef Slot *core_take(Core *core, int holder) noexcept nogil:
@@ -378,6 +373,7 @@ cdef void slot_hold(Slot *slot) noexcept nogil:
 cdef void slot_drop(Slot *slot) noexcept nogil:
     """Drop a reference; the last one gives the slot back and wakes whoever waits for it."""
     cdef Core *core = slot.core
+    cdef Slot *parent = slot.parent
     # Whoever has the only reference is alone with it: the atomic subtraction is for those who share.
     if atomic_load(&slot.references) != 1 and atomic_add(&slot.references, -1) != 0:
         return
@@ -387,11 +383,15 @@ cdef void slot_drop(Slot *slot) noexcept nogil:
         core.recycled += 1
         core.leased -= 1
     slot.state = SLOT_FREE
-    core.free[core.free_count] = slot.index
-    core.free_count += 1
+    slot.parent = NULL
+    if not slot.imported:
+        core.free[core.free_count] = slot.index
+        core.free_count += 1
     pthread_mutex_unlock(&core.lock)
     if atomic_load(&core.waiters):
         sys_notify(core.bell)
+    if parent != NULL:
+        slot_drop(parent)
 
 
 cdef void core_drain_bell(Core *core) noexcept nogil:

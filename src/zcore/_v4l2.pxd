@@ -13,6 +13,7 @@ cdef class Queue(QueueBuffers):
     cdef readonly uint64_t reattaches  # of these, on an index that held another buffer before
     cdef readonly uint64_t gaps  # frames that the driver dropped, by sequence numbers
     cdef readonly uint64_t errors  # buffers with the error flag
+    cdef public bint stamp  # frames get the time at which they came, not the driver's
     cdef readonly uint64_t flushed  # buffers that STREAMOFF gave back unfinished
     cdef int64_t last_sequence
     cdef tuple sources  # of an OUTPUT queue: pools whose slots it may hold

@@ -6,6 +6,7 @@ from libc.errno cimport EAGAIN, EBADMSG, EINVAL, EIO, ENOBUFS, ENODEV, EPIPE, ET
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
+from zcore._alarm cimport monotonic_ns
 from zcore._dmabuf cimport Memory
 from zcore._errors cimport check, device_error
 from zcore._frame cimport frame_from_slot
@@ -24,6 +25,8 @@ from zcore._v4l2_buffers cimport (
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_FLAG_ERROR,
     V4L2_BUF_FLAG_LAST,
+    V4L2_BUF_FLAG_TIMESTAMP_MASK,
+    V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC,
     V4L2_MEMORY_DMABUF,
     V4L2_MEMORY_MMAP,
     V4L2_MEMORY_USERPTR,
@@ -247,6 +250,8 @@ cdef class Queue(QueueBuffers):
         cdef int index
         if slot.plane_count != self.plane_count:
             return -EINVAL
+        if self.output and not self.multiplanar and slot.planes[0].data_offset:  # cannot be said, and must not be lost
+            return -EINVAL
         index = self.choose_index(slot)
         if index < 0:
             return -ENOBUFS
@@ -357,6 +362,9 @@ cdef class Queue(QueueBuffers):
         slot.meta.flags = self.buffer.flags
         slot.meta.field = self.buffer.field
         slot.meta.dropped = 0
+        if self.stamp:
+            slot.meta.timestamp_ns = monotonic_ns()
+            slot.meta.flags = slot.meta.flags & ~V4L2_BUF_FLAG_TIMESTAMP_MASK | V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
         # A gap is a hint only: some drivers never count, and the number may start anywhere and wrap.
         if self.last_sequence >= 0:
             step = <uint32_t>self.buffer.sequence - <uint32_t>self.last_sequence

@@ -10,7 +10,10 @@ from .drm import FakeCard
 from .kernel import FakeKernel, Refusal
 from .structs import fourcc
 from .v4l2 import FakeCamera, FakeM2m
+from .v4l2_codec import FakeDecoder, FakeEncoder
+from .v4l2_output import FakeOutput
 
 __all__ = [
-    "FakeCamera", "FakeCard", "FakeDmaBuf", "FakeHeap", "FakeKernel", "FakeM2m", "FakeUdmabuf", "Refusal", "fourcc",
+    "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeHeap", "FakeKernel", "FakeM2m",
+    "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
 ]  # fmt: skip

@@ -6,22 +6,25 @@ import time
 
 from . import structs
 from .drm_gem import FORMATS, LINEAR, GemFile
+from .drm_properties import (
+    CONNECTOR,
+    CRTC,
+    ENCODER,
+    IMMUTABLE,
+    IN_FORMATS_BLOB,
+    OBJECT_TYPES,
+    OVERLAY,
+    PRIMARY,
+    UNPLUGGED,
+    FakeProperties,
+)
 from .kernel import Device, Refusal
 from .structs import U32, U64, read_array, write_array
 
-CRTC, ENCODER, CONNECTOR, UNPLUGGED, PRIMARY, OVERLAY = 40, 45, 50, 51, 31, 32
-OBJECT_TYPES = {0xCCCCCCCC: {CRTC}, 0xC0C0C0C0: {CONNECTOR, UNPLUGGED}, 0xEEEEEEEE: {PRIMARY, OVERLAY}}
-RANGE, IMMUTABLE, ENUM, BLOB, OBJECT, SIGNED = 2, 4, 8, 16, 0x40, 0x80
 TEST_ONLY, NONBLOCK, ALLOW_MODESET, EVENT, ASYNC = 0x100, 0x200, 0x400, 1, 2
-PLANE_PROPERTIES = {
-    "type": ENUM | IMMUTABLE, "FB_ID": OBJECT, "CRTC_ID": OBJECT, "IN_FORMATS": BLOB | IMMUTABLE,
-    "SRC_X": RANGE, "SRC_Y": RANGE, "SRC_W": RANGE, "SRC_H": RANGE,
-    "CRTC_X": SIGNED, "CRTC_Y": SIGNED, "CRTC_W": RANGE, "CRTC_H": RANGE,
-}  # fmt: skip
-IN_FORMATS_BLOB = 900
 
 
-class FakeCard(Device):
+class FakeCard(FakeProperties, Device):
     """A card whose commits wait for :meth:`flip`; with ``auto`` they complete at once."""
 
     def __init__(self, kernel, path="/dev/dri/card0", width=64, height=16, atomic=True, auto=False):
@@ -30,6 +33,7 @@ class FakeCard(Device):
         self.formats = list(FORMATS)
         self.modifiers = [LINEAR]
         self.pitch_alignment = 4
+        self.capabilities = {1: 1, 5: 3, 6: 1, 0x10: 1, 0x12: 1}
         self.clients = {}  # File -> GemFile
         self.caps = {}  # File -> client capabilities
         self.master = None
@@ -40,17 +44,7 @@ class FakeCard(Device):
         self.blanked = 0  # planes that went off because their framebuffer was removed
         self.flips = 0
         self.active = 0
-        self.properties = {}  # object -> {property id: [name, flags, value]}
-        number = 100
-        for id in (PRIMARY, OVERLAY):
-            self.properties[id] = {}
-            for name, flags in PLANE_PROPERTIES.items():
-                value = {"type": int(id == PRIMARY), "IN_FORMATS": IN_FORMATS_BLOB}.get(name, 0)
-                self.properties[id][number] = [name, flags, value]
-                number += 1
-        self.properties[CRTC] = {160: ["ACTIVE", RANGE, 0], 161: ["MODE_ID", BLOB, 0]}
-        for id in (CONNECTOR, UNPLUGGED):
-            self.properties[id] = {170: ["CRTC_ID", OBJECT, 0]}
+        self.make_properties()
 
     def opened(self, file):
         self.clients[file] = GemFile(self)
@@ -62,13 +56,6 @@ class FakeCard(Device):
         self.clients.pop(file).verify(self.path)
         self.pending = None if self.pending and self.pending[0] is file else self.pending
         self.master = None if self.master is file else self.master
-
-    def property_id(self, object, name):
-        """Give a property's id."""
-        return next(id for id, entry in self.properties[object].items() if entry[0] == name)
-
-    def value(self, object, name):
-        return self.properties[object][self.property_id(object, name)][2]
 
     def framebuffer(self, id):
         for client in self.clients.values():
@@ -111,10 +98,9 @@ class FakeCard(Device):
         version.name_len = 4
 
     def drm_ioctl_get_cap(self, file, cap):
-        known = {1: 1, 5: 3, 6: 1, 0x10: 1, 0x12: 1}
-        if cap.capability not in known:
+        if cap.capability not in self.capabilities:
             raise Refusal(errno.EINVAL, "no such capability")
-        cap.value = known[cap.capability]
+        cap.value = self.capabilities[cap.capability]
 
     def drm_ioctl_set_client_cap(self, file, cap):
         if cap.capability == 3 and not self.atomic:
@@ -216,29 +202,6 @@ class FakeCard(Device):
         plane.possible_crtcs, plane.fb_id = 1, self.shown[plane.plane_id]
         plane.crtc_id = CRTC if plane.fb_id else 0
         self.counted(plane, "count_format_types", "formats", self.formats)
-
-    def drm_ioctl_mode_obj_getproperties(self, file, argument):
-        if argument.obj_id not in OBJECT_TYPES.get(argument.obj_type, ()):
-            raise Refusal(errno.ENOENT, f"object {argument.obj_id}")
-        entries = self.properties[argument.obj_id]
-        if argument.count_props >= len(entries) and argument.props:
-            write_array(argument.props, U32, entries)
-            write_array(argument.values, U64, [value for _, _, value in entries.values()])
-        argument.count_props = len(entries)
-
-    def drm_ioctl_mode_getproperty(self, file, argument):
-        for entries in self.properties.values():
-            if argument.prop_id in entries:
-                name, argument.flags, _ = entries[argument.prop_id]
-                argument.name = name.encode()
-                enums = [(0, b"Overlay"), (1, b"Primary"), (2, b"Cursor")] if argument.flags & ENUM else []
-                if argument.count_enum_blobs >= len(enums) and argument.enums:
-                    for i, (value, text) in enumerate(enums):
-                        raw = bytes(structs.PropertyEnum(value, text))
-                        structs.c.memmove(argument.enums + i * len(raw), raw, len(raw))
-                argument.count_enum_blobs = len(enums)
-                return
-        raise Refusal(errno.ENOENT, f"property {argument.prop_id}")
 
     def in_formats(self):
         """The blob of IN_FORMATS: every format with every modifier of the card."""
@@ -354,6 +317,7 @@ class FakeCard(Device):
                     raise Refusal(errno.ENOENT, f"object {object} has no property {id}")
                 if self.properties[object][id][1] & IMMUTABLE:
                     raise Refusal(errno.EINVAL, "immutable")
+                self.check_value(object, id, value)
                 found.setdefault(object, {})[id] = value
             at += count
         return found

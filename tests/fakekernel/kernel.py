@@ -47,6 +47,7 @@ class File:
         self.identity = identity_of(self.number)
         self.readable = False
         self.writable = True
+        self.urgent = False
 
     @property
     def open(self):
@@ -56,13 +57,27 @@ class File:
         return not any(events & select.POLLHUP for _, events in poll.poll(0))
 
     def set_readable(self, wanted):
-        if not self.open:
+        if not self.open or wanted == self.readable:
             return
-        if wanted and not self.readable:
+        urgent = self.urgent
+        self.set_urgent(False)  # a read of what is behind it would lose it
+        if wanted:
             self.peer.send(b"!")
-        elif self.readable and not wanted:
+        else:
             os.read(self.number, 1)
         self.readable = wanted
+        self.set_urgent(urgent)
+
+    def set_urgent(self, wanted):
+        """Say EPOLLPRI: a byte out of band, which AF_UNIX sockets have since Linux 5.15."""
+        if not self.open or wanted == self.urgent:
+            return
+        if wanted:
+            self.peer.send(b"?", socket.MSG_OOB)
+        else:
+            with socket.socket(fileno=os.dup(self.number)) as ours:
+                ours.recv(1, socket.MSG_OOB)
+        self.urgent = wanted
 
     def set_writable(self, wanted):
         if not self.open:

@@ -104,6 +104,23 @@ ExtControls = make(
     [*words("which", "count", "error_idx"), ("request_fd", S32), ("reserved", U32), ("controls", c.c_void_p)],
     32,
 )
+QueryMenu = make(
+    "v4l2_querymenu", [*words("id", "index"), ("name", U8 * 32), ("reserved", U32)], 44, pack=1
+)  # an integer menu has its number in the first eight bytes of the name
+Event = make(
+    "v4l2_event",
+    [("type", U32), ("pad", U32), ("u", U32 * 16), *words("pending", "sequence"), ("timestamp", c.c_long * 2),
+     *words("id"), ("reserved", U32 * 8), ("end", U32)],
+    136,
+)  # fmt: skip
+EventSubscription = make("v4l2_event_subscription", [*words("type", "id", "flags"), ("reserved", U32 * 5)], 32)
+EncoderCmd = make("v4l2_encoder_cmd", [*words("cmd", "flags"), ("raw", U32 * 8)], 40)
+DecoderCmd = make("v4l2_decoder_cmd", [*words("cmd", "flags"), ("raw", U64 * 8)], 72)
+Selection = make(
+    "v4l2_selection",
+    [*words("type", "target", "flags"), ("left", S32), ("top", S32), *words("width", "height"), ("reserved", U32 * 9)],
+    64,
+)
 Int = make("int", [("value", c.c_int)], 4)
 
 # DMA-BUF and its allocators
@@ -170,6 +187,7 @@ GetProperty = make(
      *words("count_values", "count_enum_blobs")],
     64,
 )  # fmt: skip
+SetProperty = make("drm_mode_obj_set_property", [("value", U64), *words("prop_id", "obj_id", "obj_type")], 24)
 ObjProperties = make(
     "drm_mode_obj_get_properties",
     [("props", U64), ("values", U64), *words("count_props", "obj_id", "obj_type")],
@@ -213,6 +231,10 @@ def _requests():
             "VIDIOC_STREAMOFF": (19, write, Int), "VIDIOC_G_PARM": (21, both, StreamParm),
             "VIDIOC_S_PARM": (22, both, StreamParm), "VIDIOC_TRY_FMT": (64, both, Format),
             "VIDIOC_G_EXT_CTRLS": (71, both, ExtControls), "VIDIOC_S_EXT_CTRLS": (72, both, ExtControls),
+            "VIDIOC_TRY_EXT_CTRLS": (73, both, ExtControls), "VIDIOC_QUERYMENU": (37, both, QueryMenu),
+            "VIDIOC_ENCODER_CMD": (77, both, EncoderCmd), "VIDIOC_DECODER_CMD": (96, both, DecoderCmd),
+            "VIDIOC_DQEVENT": (89, read, Event), "VIDIOC_SUBSCRIBE_EVENT": (90, write, EventSubscription),
+            "VIDIOC_G_SELECTION": (94, both, Selection), "VIDIOC_S_SELECTION": (95, both, Selection),
             "VIDIOC_ENUM_FRAMESIZES": (74, both, FrmSizeEnum),
             "VIDIOC_ENUM_FRAMEINTERVALS": (75, both, FrmIvalEnum),
             "VIDIOC_QUERY_EXT_CTRL": (103, both, QueryExtCtrl),
@@ -240,6 +262,7 @@ def _requests():
             "DRM_IOCTL_MODE_GETPLANERESOURCES": (0xB5, both, PlaneRes),
             "DRM_IOCTL_MODE_GETPLANE": (0xB6, both, GetPlane), "DRM_IOCTL_MODE_ADDFB2": (0xB8, both, FbCmd2),
             "DRM_IOCTL_MODE_OBJ_GETPROPERTIES": (0xB9, both, ObjProperties),
+            "DRM_IOCTL_MODE_OBJ_SETPROPERTY": (0xBA, both, SetProperty),
             "DRM_IOCTL_MODE_ATOMIC": (0xBC, both, Atomic), "DRM_IOCTL_MODE_CREATEPROPBLOB": (0xBD, both, CreateBlob),
             "DRM_IOCTL_MODE_DESTROYPROPBLOB": (0xBE, both, One),
         },

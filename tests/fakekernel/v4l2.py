@@ -48,6 +48,8 @@ class FakeV4l2(Device):
             0x00980900: ["Brightness", 1, 0, 255, 1, 128, 128, 0],
             0x00980901: ["Contrast", 1, -10, 10, 1, 0, 0, 0],
         }
+        self.menus = {}  # id -> {index: text or number}
+        self.hardware_refuses = None  # id of a control that fails when it is set
 
     def closed(self, file):
         for queue in self.queues.values():
@@ -64,11 +66,16 @@ class FakeV4l2(Device):
         cap.driver, cap.card, cap.bus_info = b"fake", b"Fake device", b"platform:fake"
         cap.capabilities, cap.device_caps = self.capabilities | CAP_DEVICE_CAPS, self.capabilities
 
+    def formats_of(self, type):
+        """Formats of a queue: (fourcc, flags, description)."""
+        return self.formats
+
     def vidioc_enum_fmt(self, file, desc):
         self.queue(desc.type)
-        if desc.index >= len(self.formats):
+        listed = self.formats_of(desc.type)
+        if desc.index >= len(listed):
             raise Refusal(errno.EINVAL, "the end of the list")
-        desc.pixelformat, desc.flags, desc.description = self.formats[desc.index]
+        desc.pixelformat, desc.flags, desc.description = listed[desc.index]
 
     def vidioc_g_fmt(self, file, fmt):
         queue = self.queue(fmt.type)
@@ -90,7 +97,7 @@ class FakeV4l2(Device):
         queue = self.queue(fmt.type)
         pix = fmt.fmt.pix_mp if queue.multiplanar else fmt.fmt.pix
         width, height = max(16, min(pix.width, 1920)) & ~1, max(16, min(pix.height, 1080)) & ~1
-        known = [code for code, _, _ in self.formats]
+        known = [code for code, _, _ in self.formats_of(fmt.type)]
         code = pix.pixelformat if pix.pixelformat in known else known[0]
         strides = [-(-width * 2 // 64) * 64] * len(queue.sizes)
         return queue, width, height, code, [stride * height for stride in strides], strides
@@ -118,7 +125,7 @@ class FakeV4l2(Device):
         self.interval = [wish.numerator, wish.denominator]
 
     def vidioc_enum_framesizes(self, file, size):
-        if size.pixel_format not in [code for code, _, _ in self.formats]:
+        if size.pixel_format not in [code for type in self.queues for code, _, _ in self.formats_of(type)]:
             raise Refusal(errno.EINVAL, "no such format")
         if size.index >= len(self.frame_sizes):
             raise Refusal(errno.EINVAL, "the end of the list")
@@ -148,20 +155,63 @@ class FakeV4l2(Device):
         ]
         query.id, query.name = wanted, name.encode()
 
+    def vidioc_querymenu(self, file, entry):
+        if entry.id not in self.menus or not self.menus[entry.id].get(entry.index):
+            raise Refusal(errno.EINVAL, "no menu, or no such entry")
+        text = self.menus[entry.id][entry.index]
+        raw = text.encode() if isinstance(text, str) else text.to_bytes(8, "little", signed=True)
+        entry.name = (structs.U8 * 32)(*raw)
+
     def vidioc_g_ext_ctrls(self, file, controls):
         for control in self.each(controls):
             control.value = self.controls[control.id][6]
 
-    def vidioc_s_ext_ctrls(self, file, controls):
+    def vidioc_try_ext_ctrls(self, file, controls):
         for control in self.each(controls):
-            _, _, minimum, maximum, _, _, _, flags = self.controls[control.id]
-            if flags & 4:
-                raise Refusal(errno.EACCES, "read-only")
-            control.value = max(minimum, min(control.value, maximum))
-            self.controls[control.id][6] = control.value
+            self.check_control(control, False)
+
+    def vidioc_s_ext_ctrls(self, file, controls):
+        """As the control framework: all are checked before any is set, and then no index is told."""
+        try:
+            for control in self.each(controls):
+                self.check_control(control, True)
+        except Refusal:
+            controls.error_idx = controls.count
+            raise
+        for control in self.each(controls):
+            if control.id == self.hardware_refuses:
+                raise Refusal(errno.EIO, "the hardware does not answer")
+            _, type, minimum, maximum, _, _, _, _ = self.controls[control.id]
+            if type == 7:
+                self.controls[control.id][6] = (
+                    ctypes.string_at(self.pointer(control), control.size).rstrip(b"\0").decode()
+                )
+                continue
+            value = self.pointer(control, signed=True) if type == 5 else control.value
+            if type in (1, 2, 5):
+                value = max(minimum, min(value, maximum))
+            control.value = value if type != 5 else control.value
+            self.controls[control.id][6] = value
+
+    def pointer(self, control, signed=False):
+        raw = bytes(control)[12:20]
+        return int.from_bytes(raw, "little", signed=signed)
+
+    def check_control(self, control, set):
+        _, type, minimum, maximum, _, _, _, flags = self.controls[control.id]
+        if flags & 4:
+            raise Refusal(errno.EACCES, "read-only")
+        if set and flags & 2:
+            raise Refusal(errno.EBUSY, "grabbed")
+        if type in (3, 9):
+            if not minimum <= control.value <= maximum:
+                raise Refusal(errno.ERANGE, "index of a menu")
+            if not self.menus[control.id].get(control.value):
+                raise Refusal(errno.EINVAL, "a hole in the menu")
 
     def each(self, controls):
         for i in range(controls.count):
+            controls.error_idx = i
             control = structs.ExtControl.from_address(controls.controls + i * 20)
             if control.id not in self.controls:
                 raise Refusal(errno.EINVAL, f"no control {control.id:#x}")

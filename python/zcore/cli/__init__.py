@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from zcore import __version__
-from zcore.cli import demo, devices
+from zcore.cli import demo, devices, explain, inspect, launch
 from zcore.errors import ChainError, DeviceError
+from zcore.pipeline import LaunchError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,16 +18,27 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"zcore {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo.add_parser(commands)
-    devices.add_parser(commands)
+    for command in (launch, explain, inspect, devices):
+        command.add_parser(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; gives the exit status: 0, 1 for a failure that was explained, 130 for Ctrl-C."""
+    """Run the command.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 for a failure that was explained, 2 for a mistake in the command or its pipeline, 130 for
+        Ctrl-C where nothing could be reported.
+    """
     options = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
+    except (LaunchError, inspect.UsageError) as error:
+        print(f"zcore {options.command}: {error}", file=sys.stderr)
+        return 2
     except (ChainError, DeviceError, OSError) as error:
         print(f"zcore {options.command}: {error}", file=sys.stderr)
         return 1

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import zcore
 from zcore import devices
 from zcore.chain import Chain
-from zcore.cli.output import console, ledger, stages
+from zcore.cli.output import console
+from zcore.cli.running import positive, print_report, run_with_progress
 from zcore.errors import ChainError, DeviceError
 from zcore.formats import Format, find
-from zcore.report import Report
 from zcore.stages.display import Display
 from zcore.stages.sinks import save_png
 from zcore.stages.software import to_rgb
@@ -26,20 +25,13 @@ def add_parser(commands: Any) -> None:
         description="Run the main job: frames go from a capture device through a converter to a display without a copy."
         " Where there is no capture device or no display that this process may use, the same runs on software stages.",
     )  # fmt: skip
-    parser.add_argument("--frames", type=_positive, default=300, help="how many frames (default 300)")
+    parser.add_argument("--frames", type=positive, default=300, help="how many frames (default 300)")
     parser.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="where the picture goes (default .)")
     parser.add_argument("--size", type=_size, default=(640, 480), metavar="WxH", help="frame size (default 640x480)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--software", action="store_true", help="do not look for devices")
     parser.add_argument("--require-zero-copy", action="store_true", help="fail rather than copy a frame")
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"1 or more, not {value}")
-    return value
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -61,12 +53,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         out.print(f"Devices: {' → '.join(f'{s.name} ({s.device})' for s in chain.stages)}", markup=False)
     with chain:
-        report = run_with_progress(chain, options, out)
+        report = run_with_progress(chain, out, options.frames, options.require_zero_copy or None)
         save_last_picture(chain, picture)
-    out.print(ledger(report))
-    out.print(stages(report))
-    verdict = "no link copied a frame" if report.zero_copy else "frames were copied, see the ledger"
-    out.print(f"{report.frames} frames in {report.seconds:.2f} s, {report.fps:.1f} per second; {verdict}.")
+    print_report(report, out)
     out.print(f"The last frame is in {picture}", markup=False, soft_wrap=True)
     if options.json is not None:
         options.json.write_text(report.to_json() + "\n")
@@ -106,26 +95,6 @@ def find_chain(options: argparse.Namespace) -> tuple[Chain | None, str]:
 def software_chain(size: tuple[int, int]) -> Chain:
     """Build the chain for machines without devices."""
     return Chain(zcore.TestSource("YU12", size), zcore.SoftwareConvert("RGB3"), zcore.ArraySink(keep=1))
-
-
-def run_with_progress(chain: Chain, options: argparse.Namespace, out: Any) -> Report:
-    """Run in a thread and show how far it is; Ctrl-C ends the run and still gives the report."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    chain.start(options.frames, require_zero_copy=options.require_zero_copy or None)
-    with Progress(*columns, console=out) as progress:
-        task = progress.add_task("frames", total=options.frames)
-        while True:
-            try:
-                report = chain.wait(0.1)
-            except KeyboardInterrupt:
-                chain.stop()
-                print("stopping", file=sys.stderr)
-                continue
-            progress.update(task, completed=chain.frames_done)
-            if report is not None:
-                return report
 
 
 def save_last_picture(chain: Chain, path: Path) -> None:

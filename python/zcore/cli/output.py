@@ -8,15 +8,15 @@ from zcore.errors import ChainError
 from zcore.report import Report
 
 
-def console() -> Any:
-    """Make the console; says what to install where rich is missing."""
+def console(*, stderr: bool = False) -> Any:
+    """Make the console, on standard output or standard error; says what to install where rich is missing."""
     try:
         from rich.console import Console
     except ImportError:
         raise ChainError("the command's tables need rich: pip install '.[cli]' in the checkout") from None
-    wide = Console(highlight=False)
+    wide = Console(highlight=False, stderr=stderr)
     if not wide.is_terminal:  # a pipe has no width: a table cut to 80 columns would lose its figures
-        wide = Console(highlight=False, width=200)
+        wide = Console(highlight=False, width=200, stderr=stderr)
     return wide
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from fractions import Fraction
 from typing import Any, Self
 
 from zcore._chain import Link, Node
 from zcore._pool import Pool
+from zcore.caps.video import media_type
 from zcore.formats import Format
 
 IO_MODES = ("auto", "mmap", "userptr", "dmabuf", "dmabuf-import")
@@ -31,11 +33,63 @@ _numbers: dict[str, itertools.count[int]] = {}
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Sizes in pixels that a pad can carry.
+
+    Attributes
+    ----------
+    ranges : tuple of (int, int, int, int, int, int)
+        Smallest width, largest, step, smallest height, largest, step; V4L2's frame sizes have the same shape.
+    """
+
+    ranges: tuple[tuple[int, int, int, int, int, int], ...]
+
+    @classmethod
+    def of(cls, *sizes: tuple[int, int]) -> Sizes:
+        """Make a set of single sizes."""
+        return cls(tuple((w, w, 1, h, h, 1) for w, h in sizes))
+
+    def __contains__(self, size: tuple[int, int]) -> bool:
+        return self.nearest(size) == tuple(size)
+
+    @property
+    def points(self) -> list[tuple[int, int]]:
+        """The single sizes; ranges are left out."""
+        return [(r[0], r[3]) for r in self.ranges if r[0] == r[1] and r[3] == r[4]]
+
+    def nearest(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """Find the size that is closest; ``None`` where there is none at all."""
+        found = [(_snap(size[0], *r[:3]), _snap(size[1], *r[3:])) for r in self.ranges]
+        return min(found, key=lambda s: abs(s[0] - size[0]) + abs(s[1] - size[1]), default=None)
+
+    def __str__(self) -> str:
+        return ", ".join(map(_range_text, self.ranges)) or "none"
+
+
+def _range_text(limits: tuple[int, int, int, int, int, int]) -> str:
+    least_width, width, step, least_height, height, height_step = limits
+    if (least_width, least_height) == (width, height):
+        return f"{width}x{height}"
+    steps = ""
+    if max(step, height_step) > 1:
+        steps = f" in steps of {step}" if step == height_step else f" in steps of {step}x{height_step}"
+    return f"{least_width}x{least_height} to {width}x{height}{steps}"
+
+
+def _snap(value: int, low: int, high: int, step: int) -> int:
+    inside = min(max(value, low), high)
+    step = max(step, 1)
+    below = low + (inside - low) // step * step
+    return below + step if inside - below > step // 2 and below + step <= high else below
+
+
+@dataclass(frozen=True)
 class LinkCaps:
     """What a link carries, as the source granted it.
 
     ``memory_planes`` is ``(sizeimage, bytesperline)`` of each memory plane, in bytes; ``fourcc`` the V4L2 code under
-    which the source gives it, because it tells single- from multi-planar layouts.
+    which the source gives it, because it tells single- from multi-planar layouts. ``field`` is V4L2's field order,
+    0 where there is none to tell.
     """
 
     format: Format
@@ -44,12 +98,15 @@ class LinkCaps:
     memory_planes: tuple[tuple[int, int], ...]
     fourcc: int = 0
     rate: Fraction | None = None
-    features: tuple[str, ...] = field(default=(), compare=False)
+    features: tuple[str, ...] = dataclass_field(default=(), compare=False)
+    field: int = dataclass_field(default=0, compare=False)
 
     def __str__(self) -> str:
-        media = "video/x-raw" if not self.format.coded else f"video/{self.format.name.lower()}"
+        media = media_type(self.format)
         feature = f"({','.join(self.features)})" if self.features else ""
         text = f"{media}{feature}"
+        if media.startswith("application/"):
+            return text
         if not self.format.coded:
             text += f",format={self.format.gst or self.format.name}"
         text += f",width={self.width},height={self.height}"
@@ -129,10 +186,17 @@ class Pad(ABC):
         For messages.
     holds : int
         How many frames it keeps back at once while it works.
+    alignment : int
+        Bytes that the length of a row must be a multiple of.
+    separate : bool, optional
+        Whether each colour plane shall have a memory of its own, where the device has a format in both ways; ``None``
+        leaves it to the device.
     """
 
     name: str
     holds: int = 1
+    alignment: int = 1
+    separate: bool | None = None
 
     @abstractmethod
     def roles(self) -> set[str]:
@@ -161,6 +225,9 @@ class Stage(ABC):
 
     kind = "stage"
     device = ""
+    limit: int | None = None  # a source ends by itself after that many frames
+    format: Format | None = None  # what the user fixed, as far as it goes out of this stage
+    size: tuple[int, int] | None = None
 
     def __init__(self, name: str | None = None):
         number = next(_numbers.setdefault(self.kind, itertools.count()))
@@ -185,9 +252,30 @@ class Stage(ABC):
     def stop(self) -> None:  # noqa: B027
         """Stop streaming, keep the buffers."""
 
+    def run_begins(self) -> None:  # noqa: B027
+        """Learn that a run begins; until its end the stage may be stopped and started again for a new plan."""
+
+    def run_ends(self) -> None:  # noqa: B027
+        """Learn that the run is over."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the chain waits for the program here, which is no failure, however long it takes."""
+        return False
+
     @abstractmethod
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
+
+    def renew(self) -> bool:
+        """Look at the device again after it changed or failed; True where a new plan may go on with it.
+
+        Raises
+        ------
+        NegotiationError, DeviceError
+            It changed into something that the user has ruled out.
+        """
+        return False
 
     def drops(self) -> dict[str, int]:
         """Count the frames that were dropped here, by reason."""
@@ -214,8 +302,23 @@ class SourceMixin(ABC):
     output: Pad
 
     @abstractmethod
-    def offers(self) -> Sequence[Format]:
-        """List the formats that it can give, best first."""
+    def offers(self) -> Sequence[Format] | None:
+        """List the formats that it can give, best first; ``None`` = whatever the next stage takes."""
+
+    def output_sizes(self, fmt: Format) -> Sizes | None:
+        """List the sizes that it can give in a format; ``None`` = any."""
+        return None
+
+    def stream_format(self) -> Format | None:
+        """Tell which raw format a coded stream holds, so that a decoder is asked for it; ``None`` = unknown."""
+        return None
+
+    def present(self) -> tuple[Format, tuple[int, int]] | None:
+        """Tell what it is set to now, without changing it."""
+        return None
+
+    def linked(self, pads: Sequence[Pad]) -> None:  # noqa: B027
+        """Learn which pads take the frames."""
 
     @abstractmethod
     def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
@@ -230,6 +333,10 @@ class SinkMixin(ABC):
     @abstractmethod
     def accepts(self) -> Sequence[Format] | None:
         """List the formats that it can take; ``None`` = any."""
+
+    def input_sizes(self, fmt: Format) -> Sizes | None:
+        """List the sizes that it can take in a format; ``None`` = any."""
+        return None
 
     @abstractmethod
     def set_input(self, caps: LinkCaps) -> LinkCaps:

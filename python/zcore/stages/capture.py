@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from zcore._chain import Link, Node
 from zcore._frame import Frame
 from zcore._nodes import CaptureNode
+from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
-from zcore.errors import DeviceError, NegotiationError, make_error
+from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
-from zcore.stages.base import LinkCaps, SourceMixin, Stage, check_io_mode
-from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, CAP_STREAMING, V4l2Pad, asked_code, caps_of, capture_type
+from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
+from zcore.stages.controls import Value, apply_controls, as_controls, find_control
+from zcore.stages.timings import follow_signal
+from zcore.stages.v4l2_pad import (
+    CAP_M2M,
+    CAP_M2M_MPLANE,
+    CAP_STREAMING,
+    V4l2Pad,
+    asked_code,
+    capture_type,
+    check_v4l2_mode,
+)
 
 
 class Capture(Stage, SourceMixin):
@@ -39,6 +51,13 @@ class Capture(Stage, SourceMixin):
         How many buffers to ask for. Left out: computed from what the stages hold.
     corrupted : str
         ``deliver`` (with :attr:`Frame.corrupted` set) or ``drop`` frames that the driver flags as damaged.
+    extra_controls : mapping or str, optional
+        Controls to set when the device is opened, by their names as ``v4l2-ctl --list-ctrls`` spells them:
+        ``{"brightness": 10}``, or as GStreamer's structure string ``"c,brightness=10"``.
+    num_buffers : int
+        After how many frames to end; -1 = never.
+    do_timestamp : bool
+        Date frames when they come, instead of by the driver.
     """
 
     kind = "capture"
@@ -53,6 +72,9 @@ class Capture(Stage, SourceMixin):
         io_mode: str = "auto",
         buffers: int | None = None,
         corrupted: str = "deliver",
+        extra_controls: Mapping[str, Value] | str | None = None,
+        num_buffers: int = -1,
+        do_timestamp: bool = False,
         name: str | None = None,
     ):
         super().__init__(name)
@@ -65,13 +87,17 @@ class Capture(Stage, SourceMixin):
         self._code = asked_code(format)
         self.size = size
         self.rate = rate
-        self.io_mode = check_io_mode(io_mode)
+        self.io_mode = check_v4l2_mode(io_mode)
         self.buffers = buffers
         self.corrupted = corrupted
+        self.extra_controls = as_controls(extra_controls)
+        self.limit = num_buffers if num_buffers >= 0 else None
+        self.do_timestamp = do_timestamp
         self.caps: LinkCaps | None = None
         self._device: V4l2Device | None = None
         self._pad: V4l2Pad | None = None
         self._node: CaptureNode | None = None
+        self._tells_changes = False
 
     def open(self) -> None:
         """Open the device and check that it can capture."""
@@ -97,7 +123,11 @@ class Capture(Stage, SourceMixin):
                     f"{device.card} ({device.driver}) cannot stream buffers, it only has read()",
                 )
             self._pad = V4l2Pad(device, type, self.name, self.io_mode)
+            self._pad.queue.stamp = self.do_timestamp
+            apply_controls(device, self.extra_controls, self.name)
+            self._tells_changes = subscribe_source_change(device)
         except BaseException:
+            self._pad = None
             device.close()
             raise
         self._device = device
@@ -119,11 +149,17 @@ class Capture(Stage, SourceMixin):
         if self.format is not None:
             return [self.format]
         known = self.output.formats()
-        try:
-            now = caps_of(self.output.device.get_format(self.output.type)).format
-        except (DeviceError, ValueError):
-            return known
+        present = self.present()
+        now = present[0] if present is not None else None
         return [now] + [fmt for fmt in known if fmt != now] if now in known else known
+
+    def output_sizes(self, fmt: Format) -> Sizes | None:
+        """List the sizes of a format (VIDIOC_ENUM_FRAMESIZES); ``None`` where the driver tells none."""
+        return self.output.sizes(fmt)
+
+    def present(self) -> tuple[Format, tuple[int, int]] | None:
+        """Tell what the device is set to now."""
+        return self.output.present()
 
     def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
         """Set format, size and rate."""
@@ -135,7 +171,8 @@ class Capture(Stage, SourceMixin):
         if wanted is not None and caps.size != tuple(wanted):
             raise NegotiationError(
                 f"{self.name} ({self.device}) has no {width}x{height} in {fmt}; "
-                f"it answered with {caps.width}x{caps.height}{self._sizes_text(caps)}"
+                f"it answered with {caps.width}x{caps.height}"
+                f"{f' (it has {sizes})' if (sizes := pad.sizes(fmt)) is not None else ''}"
             )
         interval = None
         if self.rate is not None:
@@ -143,20 +180,8 @@ class Capture(Stage, SourceMixin):
             interval = (rate.denominator, rate.numerator)
         granted = pad.device.frame_interval(pad.type, interval)
         rate_now = Fraction(granted[1], granted[0]) if granted and granted[0] and granted[1] else None
-        self.caps = LinkCaps(caps.format, caps.width, caps.height, caps.memory_planes, caps.fourcc, rate_now)
+        self.caps = replace(caps, rate=rate_now)
         return self.caps
-
-    def _sizes_text(self, caps: LinkCaps) -> str:
-        sizes = self.output.device.sizes(caps.fourcc)
-        if not sizes:
-            return ""
-        texts = [
-            f"{s.width[0]}x{s.height[0]}"
-            if s.width[0] == s.width[1]
-            else f"{s.width[0]}x{s.height[0]} to {s.width[1]}x{s.height[1]}"
-            for s in sizes
-        ]
-        return f" (it has {', '.join(texts)})"
 
     def configure(self) -> LinkCaps:
         """Set format and buffers for use without a chain; done by :meth:`frames` where it was not."""
@@ -192,6 +217,8 @@ class Capture(Stage, SourceMixin):
         if queue.state != "streaming":
             queue.start()
         given = 0
+        limits = [limit for limit in (count, self.limit) if limit is not None]
+        count = min(limits, default=None)
         while count is None or given < count:
             frame = queue.next_frame(timeout)
             if frame is None:
@@ -204,7 +231,13 @@ class Capture(Stage, SourceMixin):
 
     def start(self) -> None:
         """Start streaming."""
+        forget_events(self.output.device)
         self.output.queue.start()
+
+    def renew(self) -> bool:
+        """Follow a source that has another resolution now; True, as the rest is the plan's business."""
+        follow_signal(self.output.device)
+        return True
 
     def stop(self) -> None:
         """Stop streaming."""
@@ -227,20 +260,25 @@ class Capture(Stage, SourceMixin):
         Parameters
         ----------
         name : str
-            As the driver spells it, such as ``Brightness``; case does not matter.
+            As the driver or v4l2-ctl spells it, such as ``Brightness`` or ``power_line_frequency``.
         value : int, optional
             To set; a button takes any.
         """
         self.open()
         device = self.output.device
-        id = device.control_id(name)
+        id = find_control(device, name, self.name).id
         return int(device.get_control(id) if value is None else device.set_control(id, value))
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
         assert sink is not None
         self._node = CaptureNode(
-            self.name, self.output.queue, sink, frames=frames, drop_corrupted=self.corrupted == "drop"
+            self.name,
+            self.output.queue,
+            sink,
+            frames=frames,
+            drop_corrupted=self.corrupted == "drop",
+            watch_changes=self._tells_changes,
         )
         return self._node
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from zcore._chain import Link, Node
 from zcore._nodes import ConvertNode
-from zcore._v4l2_device import V4l2Device
-from zcore.errors import NegotiationError, make_error
+from zcore.errors import DeviceError, NegotiationError
 from zcore.formats import Format, find
-from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage, check_io_mode
-from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, V4l2Pad, asked_code, capture_type, output_type
+from zcore.stages.base import LinkCaps
+from zcore.stages.controls import Value
+from zcore.stages.m2m import MemToMem
+from zcore.stages.v4l2_pad import asked_code, check_same_layout
 
 
-class Convert(Stage, SourceMixin, SinkMixin):
+class Convert(MemToMem):
     """A V4L2 mem-to-mem converter: pixel format, and size where the device scales.
 
     Parameters
     ----------
-    device : str
-        Device node, or the driver's name, such as ``vim2m``.
+    device : str, optional
+        Device node, or the driver's name, such as ``vim2m``; left out: the first converter of this machine.
     format : str, optional
         Pixel format to give. Left out: the first one that the next stage takes.
     size : (int, int), optional
@@ -29,91 +30,70 @@ class Convert(Stage, SourceMixin, SinkMixin):
         For the side that takes frames and the side that gives them (V4L2's words): see :class:`zcore.Capture`.
     buffers : int, optional
         How many buffers to ask for on each side.
+    extra_controls : mapping or str, optional
+        Controls to set when the device is opened: see :class:`zcore.Capture`.
     """
 
     kind = "convert"
 
     def __init__(
         self,
-        device: str,
+        device: str | None = None,
         format: str | Format | None = None,
         size: tuple[int, int] | None = None,
         *,
         output_io_mode: str = "auto",
         capture_io_mode: str = "auto",
         buffers: int | None = None,
+        extra_controls: Mapping[str, Value] | str | None = None,
         name: str | None = None,
     ):
-        super().__init__(name)
-        self.device = str(device)
+        super().__init__(
+            device,
+            output_io_mode=output_io_mode,
+            capture_io_mode=capture_io_mode,
+            extra_controls=extra_controls,
+            buffers=buffers,
+            name=name,
+        )
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
         self.size = size
-        self.io_modes = (check_io_mode(output_io_mode), check_io_mode(capture_io_mode))
-        self.buffers = buffers
-        self._device: V4l2Device | None = None
-        self._pads: tuple[V4l2Pad, V4l2Pad] | None = None
 
-    def open(self) -> None:
-        """Open the device and check that it converts."""
-        if self._device is not None:
-            return
-        if os.path.sep not in self.device:
-            from zcore.devices import find_m2m
+    def find(self) -> str:
+        """Find the device by its driver, or the first that converts."""
+        from zcore.devices import find_converter, find_m2m
 
-            self.device = find_m2m(self.device)
-        device = V4l2Device(self.device)
+        return find_m2m(self.device) if self.device else find_converter()
+
+    @property
+    def scales(self) -> bool:
+        """Whether it can give another size than it takes; True where only setting the formats would tell.
+
+        The driver is asked with VIDIOC_TRY_FMT, which changes nothing, about half and twice the present size.
+        """
+        taking, giving = self.input, self.output
         try:
-            if not device.capabilities & (CAP_M2M | CAP_M2M_MPLANE):
-                raise make_error(
-                    22,
-                    "VIDIOC_QUERYCAP",
-                    self.device,
-                    f"{device.card} ({device.driver}) is no mem-to-mem device",
-                    "see 'zcore devices'",
-                )
-            taking, giving = output_type(device.capabilities), capture_type(device.capabilities)
-            assert taking is not None
-            assert giving is not None
-            self._pads = (
-                V4l2Pad(device, taking, f"{self.name} OUTPUT", self.io_modes[0]),
-                V4l2Pad(device, giving, f"{self.name} CAPTURE", self.io_modes[1]),
-            )
-        except BaseException:
-            device.close()
-            raise
-        self._device = device
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the device is open."""
-        return self._device is not None
-
-    def _pad(self, index: int) -> V4l2Pad:
-        if self._pads is None:
-            raise ValueError(f"{self.name} ({self.device}) is not open; use it in a chain")
-        return self._pads[index]
-
-    @property
-    def input(self) -> V4l2Pad:  # type: ignore[override]
-        """The queue that takes frames (V4L2's OUTPUT)."""
-        return self._pad(0)
-
-    @property
-    def output(self) -> V4l2Pad:  # type: ignore[override]
-        """The queue that gives frames (V4L2's CAPTURE)."""
-        return self._pad(1)
-
-    def accepts(self) -> Sequence[Format]:
-        """List the formats that it takes."""
-        return self.input.formats()
+            now = taking.device.get_format(taking.type)
+            out = giving.device.get_format(giving.type)
+            size = now.width, now.height
+            for wanted in ((size[0] // 2, size[1] // 2), (size[0] * 2, size[1] * 2)):
+                granted = giving.device.set_format(giving.type, *wanted, out.fourcc, test=True)
+                if (granted.width, granted.height) != size:
+                    return True
+        except DeviceError:
+            return True
+        return False
 
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Set the format of the frames that come in."""
-        stride = caps.memory_planes[0][1]
-        granted = self.input.set_format(caps.format, caps.width, caps.height, stride)
-        self._input_size = granted.size
-        return granted
+        granted = self.input.set_format(
+            caps.format, caps.width, caps.height, caps.memory_planes[0][1], caps.fourcc or None
+        )
+        if granted.size == caps.size:
+            check_same_layout(caps, granted, f"{self.name} ({self.device})")
+        self._input = replace(granted, rate=caps.rate)
+        return self._input
 
     def offers(self) -> Sequence[Format]:
         """List the formats that it gives."""
@@ -121,33 +101,15 @@ class Convert(Stage, SourceMixin, SinkMixin):
 
     def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
         """Set the format of the frames that go out, after that of those that come in."""
-        width, height = self.size or self._input_size
+        assert self._input is not None
+        width, height = self.size or size or self._input.size
         caps = self.output.set_format(fmt, width, height, bytesperline, self._code)
         if caps.size != (width, height):
             raise NegotiationError(
                 f"{self.name} ({self.device}) was asked for {width}x{height} and answered with "
-                f"{caps.width}x{caps.height}; it takes {self._input_size[0]}x{self._input_size[1]} and may not scale"
+                f"{caps.width}x{caps.height}; it takes {self._input.width}x{self._input.height} and may not scale"
             )
-        return caps
-
-    def start(self) -> None:
-        """Start both queues."""
-        self.output.queue.start()
-        self.input.queue.start()
-
-    def stop(self) -> None:
-        """Stop both queues."""
-        for pad in self._pads or ():
-            pad.queue.stop()
-
-    def close(self) -> None:
-        """Free the buffers and close the device."""
-        device, self._device = self._device, None
-        pads, self._pads = self._pads, None
-        for pad in pads or ():
-            pad.queue.close()
-        if device is not None:
-            device.close()
+        return replace(caps, rate=self._input.rate)
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,73 +14,29 @@ from zcore._chain import Link, Node
 from zcore._drm import Card
 from zcore._fd import Fd
 from zcore._frame import Frame
-from zcore._gem import Framebuffer, add_framebuffer, allocate_dumb
 from zcore._kms import Scanout
 from zcore._nodes import DisplayNode
 from zcore._pool import Pool
-from zcore.errors import DeviceError, NegotiationError, make_error
-from zcore.formats import Format, UnknownFormatError, by_drm, find
-from zcore.stages.base import LinkCaps, Pad, SinkMixin, Stage, make_pool
+from zcore.errors import ChainError, DeviceError, NegotiationError, make_error
+from zcore.formats import INVALID, LINEAR, Format
+from zcore.stages.base import LinkCaps, SinkMixin, Stage
+from zcore.stages.display_pad import DisplayPad
+from zcore.stages.kms_properties import read_properties
+from zcore.stages.kms_screen import Screen, Wishes
 from zcore.stages.kms_setup import (
-    ALLOW_MODESET,
     CONNECTOR,
-    CRTC,
-    TEST_ONLY,
-    Output,
     Rectangle,
-    Snapshot,
-    choose_output,
+    Route,
+    choose_route,
     modifiers,
-    placements,
+    plane_formats,
+    refused_modifier,
+    takes_modifier,
 )
+from zcore.stages.kms_snapshot import Snapshot
+from zcore.stages.structures import Value, as_fields
 
-
-class DisplayPad(Pad):
-    """A KMS plane as the end of a link. It holds two frames: the one on the screen, and the one on its way."""
-
-    holds = 2
-
-    def __init__(self, display: Display):
-        self.display = display
-        self.name = display.name
-
-    def roles(self) -> set[str]:
-        """Tell that it imports, and allocates dumb buffers."""
-        return {"export", "import"}
-
-    def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:
-        """Allocate dumb buffers and attach them."""
-        card = self.display.card
-        fmt, layout = caps.format, caps.format.layout(caps.width, caps.height)
-        line = layout.planes[0].width_bytes
-        # Bits per pixel and height of a dumb buffer are only a way to ask for bytes in rows that the display likes.
-        rows = -(-layout.size // line)
-        pool = None
-        for _ in range(count):
-            buffer, pitch = allocate_dumb(card, -(-line // 4), rows, 32)
-            if pool is None:
-                stride = pitch if len(fmt.planes) == 1 else line
-                if len(fmt.planes) > 1 and pitch != line:
-                    stride = pitch
-                granted = LinkCaps(fmt, caps.width, caps.height, ((pitch * rows, stride),), caps.fourcc)
-                pool = make_pool(self.name, f"dumb:{card.path}", granted)
-            pool.add([buffer])
-        assert pool is not None
-        self.use(pool, caps, "dmabuf")
-        return pool
-
-    def use(self, pool: Pool, caps: LinkCaps, memory: str) -> None:
-        """Import each slot as a framebuffer."""
-        self.display.attach(pool, caps)
-
-    def reset(self) -> None:
-        """Remove the framebuffers."""
-        self.display.detach()
-
-    @property
-    def allocator(self) -> str:
-        """Dumb buffers."""
-        return f"dumb:{self.display.device}"
+ADDFB2_MODIFIERS = 0x10  # DRM_CAP_ADDFB2_MODIFIERS
 
 
 class Display(Stage, SinkMixin):
@@ -103,6 +59,26 @@ class Display(Stage, SinkMixin):
         Open descriptor of the card to use instead, such as a lease; it is duplicated and stays the caller's.
     atomic : bool
         False uses the legacy calls even where the driver has atomic commits.
+    driver_name, bus_id : str, optional
+        Which card: ``vkms``; ``0000:00:02.0`` or ``pci:0000:00:02.0``.
+    connector_id, plane_id : int, optional
+        GStreamer's names for `connector` and `plane`; -1 is the same as left out.
+    force_modesetting : bool, optional
+        True takes a mode of the frame's size, or fails; False keeps the mode that the display has, where it is on.
+    can_scale : bool
+        False shows frames at their own size even where the plane could scale them.
+    restore_crtc : bool
+        False leaves mode and properties as they are at the end, instead of putting back what was there before.
+    render_rectangle : (int, int, int, int), optional
+        Left, top, width and height of the part of the screen where the picture goes, its aspect kept.
+    plane_properties, connector_properties : mapping or str, optional
+        By name, as ``{"rotation": "rotate-180", "alpha": 32768}`` or as GStreamer's structure string
+        ``"s,rotation=4,alpha=32768"``; what they were is put back at the end.
+    sync : bool
+        Show frames at their time. Frames of a camera have happened and are shown at once; frames with another clock,
+        as from a file, are paced by their times from the first one on. Late frames are shown, never dropped.
+    skip_vsync : bool
+        Has no effect, and is here because kmssink has it: zcore never waits for the vertical blank twice.
     """
 
     kind = "display"
@@ -116,23 +92,45 @@ class Display(Stage, SinkMixin):
         plane: int | None = None,
         fd: int | None = None,
         atomic: bool = True,
+        driver_name: str | None = None,
+        bus_id: str | None = None,
+        connector_id: int | None = None,
+        plane_id: int | None = None,
+        force_modesetting: bool | None = None,
+        can_scale: bool = True,
+        restore_crtc: bool = True,
+        render_rectangle: Sequence[int] | None = None,
+        plane_properties: Mapping[str, Value] | str | None = None,
+        connector_properties: Mapping[str, Value] | str | None = None,
+        sync: bool = False,
+        skip_vsync: bool = False,
         name: str | None = None,
     ):
         super().__init__(name)
         self.device = str(device or "")
         self.mode = mode
-        self.connector = connector
-        self.plane = plane
-        self._fd = fd
+        self.connector = _either("connector", connector, connector_id)
+        self.plane = _either("plane", plane, plane_id)
+        self.driver_name = driver_name
+        self.bus_id = bus_id
+        self.force_modesetting = force_modesetting
+        self.can_scale = can_scale
+        self.restore_crtc = restore_crtc
+        self.render_rectangle = _rectangle(render_rectangle)
+        self.plane_properties = as_fields(plane_properties)
+        self.connector_properties = as_fields(connector_properties)
+        self.sync = sync
+        self.skip_vsync = skip_vsync
+        self._fd = fd if fd is not None and fd >= 0 else None
         self._atomic = atomic
         self._card: Card | None = None
         self._pad = DisplayPad(self)
-        self._output: Output | None = None
+        self._route: Route | None = None
         self._before: Snapshot | None = None
         self._scanout: Scanout | None = None
-        self._splash: Framebuffer | None = None
-        self._mode_blob = 0
-        self._rectangles: tuple[Rectangle, Rectangle] | None = None
+        self._screen: Screen | None = None
+        self._wishes = Wishes()
+        self._accepted: list[Format] | None = None
         self._started = False
 
     # Opening and closing
@@ -148,9 +146,12 @@ class Display(Stage, SinkMixin):
             if os.path.sep not in self.device:
                 from zcore.devices import find_card
 
-                self.device = find_card(self.device or None)
+                self.device = find_card(self.driver_name or self.device or None, self.bus_id)
             source = self.device
         card = Card(source, atomic=self._atomic)
+        if self.driver_name not in (None, card.driver):
+            card.close()
+            raise ChainError(f"{self.device} is driven by {card.driver}, not by {self.driver_name}")
         if not card.is_master:
             try:
                 card.set_master()
@@ -188,78 +189,95 @@ class Display(Stage, SinkMixin):
         if card is None:
             return
         try:
-            if card.fd.owned_here and self._before is not None:
+            if card.fd.owned_here and self._before is not None and self.restore_crtc:
                 self._before.restore()
         except DeviceError as error:  # its owner will set what it wants; this process must still clean up
             warnings.warn(f"what was on {self.device} before could not be put back: {error}", stacklevel=2)
         finally:
             self._before = None
-            self._release(card)
+            self._release()
             card.close()
 
-    def _release(self, card: Card) -> None:
+    def _release(self) -> None:
         scanout, self._scanout = self._scanout, None
-        splash, self._splash = self._splash, None
+        screen, self._screen = self._screen, None
         if scanout is not None:
             scanout.release()
-        if splash is not None:
-            splash.close()
-        if self._mode_blob:
-            card.destroy_blob(self._mode_blob)
-            self._mode_blob = 0
-        self._output = None
+        if screen is not None:
+            screen.close()
+        self._route = self._accepted = None
         self._started = False
 
     # Negotiation
 
     def accepts(self) -> Sequence[Format]:
-        """List the formats of the plane, or of all planes that could be chosen."""
-        output = self._choose(None, None)
-        planes = [output.plane]
-        if self.plane is None:
-            planes += [p for p in self.card.planes() if p.possible_crtcs >> output.crtc_index & 1]
-        found: list[Format] = []
-        for code in dict.fromkeys(f for plane in planes for f in plane.formats):
-            try:
-                fmt = by_drm(code)
-            except UnknownFormatError:
-                continue
-            found.append(fmt)
-        return found
+        """List the formats of the plane, or of all planes that could be chosen, once for each layout (modifier).
+
+        A plane that does not tell its modifiers takes linear frames.
+        """
+        if self._accepted is None:
+            route = self._choose(None, LINEAR, None)
+            planes = [route.plane]
+            if self.plane is None:
+                others = [p for p in self.card.planes() if p.possible_crtcs >> route.crtc_index & 1]
+                planes += [plane for plane in others if plane != route.plane]
+            self._accepted = plane_formats(self.card, planes, with_modifiers=self._has_modifiers)
+        return self._accepted
+
+    @property
+    def _has_modifiers(self) -> bool:
+        """Whether framebuffers can be given a modifier."""
+        return bool(self.card.get_cap(ADDFB2_MODIFIERS))
 
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Choose plane and mode for these frames."""
         fourcc, modifier = caps.format.require_drm()
-        self._output = self._choose(fourcc, caps.size)
-        known = modifiers(self.card, self._output.plane_properties)
-        if known is not None and modifier not in known.get(fourcc, set()):
+        if modifier not in (LINEAR, INVALID) and not self._has_modifiers:
             raise NegotiationError(
-                f"plane {self._output.plane.id} of {self.device} does not take {caps.format} with modifier"
-                f" {modifier:#x}; it takes {sorted(map(hex, known.get(fourcc, set()))) or 'none'}"
+                f"{self.device} knows no modifiers, and would take {caps.format} for a linear picture; convert first"
             )
+        route = self._choose(fourcc, modifier, caps.size)
+        known = modifiers(self.card, route.plane_properties)
+        if not takes_modifier(known, fourcc, modifier):
+            raise NegotiationError(refused_modifier(self.card, route.plane, fourcc, modifier))
+        connector = self.card.properties(route.connector.id, CONNECTOR)
+        self._wishes = Wishes(
+            self.can_scale,
+            self.render_rectangle,
+            read_properties(self.card, route.plane_properties, self.plane_properties, f"plane {route.plane.id}"),
+            read_properties(self.card, connector, self.connector_properties, f"connector {route.name}"),
+        )
+        self._route = route
         return caps
 
-    def _choose(self, fourcc: int | None, size: tuple[int, int] | None) -> Output:
-        return choose_output(
-            self.card, connector=self.connector, mode=self.mode, plane=self.plane, frame_size=size, fourcc=fourcc
+    def _choose(self, fourcc: int | None, modifier: int, size: tuple[int, int] | None) -> Route:
+        return choose_route(
+            self.card,
+            connector=self.connector,
+            mode=self.mode,
+            plane=self.plane,
+            frame_size=size,
+            fourcc=fourcc,
+            modifier=modifier,
+            force_mode=self.force_modesetting,
         )
 
     # Buffers
 
     def attach(self, pool: Pool, caps: LinkCaps) -> None:
         """Import the buffers of a pool, once."""
-        if self._output is None:
+        if self._route is None:
             self.set_input(caps)
-        output = self._output
-        assert output is not None
+        route = self._route
+        assert route is not None
         if self._scanout is None:
-            fb = output.plane_properties.get("FB_ID")
+            fb = route.plane_properties.get("FB_ID")
             self._scanout = Scanout(
-                self.card, self.name, output.crtc, output.plane.id, fb.id if fb else 0, legacy=not self.card.atomic
+                self.card, self.name, route.crtc, route.plane.id, fb.id if fb else 0, legacy=not self.card.atomic
             )
         # Without AddFB2 modifiers "no modifier" is all that can be said; a driver then assumes what it exports itself.
-        has_modifiers = bool(self.card.get_cap(0x10))
-        self._scanout.attach(pool, caps.format.modifier if has_modifiers else None)
+        told = self._has_modifiers and caps.format.modifier != INVALID
+        self._scanout.attach(pool, caps.format.modifier if told else None)
         self._caps = caps
 
     def detach(self) -> None:
@@ -267,8 +285,8 @@ class Display(Stage, SinkMixin):
         scanout, self._scanout = self._scanout, None
         if scanout is None:
             return
-        if self._started and self._card is not None:
-            self._show_splash()
+        if self._started and self._card is not None and self._screen is not None:
+            self._screen.show_black()
         self._started = False
         scanout.release()
 
@@ -276,67 +294,14 @@ class Display(Stage, SinkMixin):
         """Set the mode, with a black picture that the first frame replaces."""
         if self._started:
             return
-        output = self._output
-        assert output is not None
+        assert self._route is not None
         if self._before is None:
-            self._before = Snapshot(output)
-        old = self._splash
-        self._splash = self._black(output, self._caps.size)
-        if self.card.atomic:
-            if self._mode_blob:
-                self.card.destroy_blob(self._mode_blob)
-            self._mode_blob = self.card.create_blob(output.mode.raw)
-            self._rectangles = self._place(output, self._splash.id, self._caps.size)
-        self._show_splash()
+            self._before = Snapshot(self._route)
+        self._before.touch([*self._wishes.plane, *self._wishes.connector])
+        if self._screen is None:
+            self._screen = Screen(self.card)
+        self._screen.begin(self._route, self._caps.size, self._wishes)
         self._started = True
-        if old is not None:
-            old.close()
-
-    def _black(self, output: Output, size: tuple[int, int]) -> Framebuffer:
-        """Make a black picture of the frames' size, in a format that every plane has."""
-        wanted = find("drm:XR24").drm
-        code = wanted if wanted in output.plane.formats else output.plane.formats[0]
-        assert code is not None
-        buffer, pitch = allocate_dumb(self.card, *size, 32)
-        return add_framebuffer(self.card, [buffer], [(0, 0, pitch, size[1])], size, code)
-
-    def _show_splash(self) -> None:
-        output, splash = self._output, self._splash
-        assert output is not None
-        assert splash is not None
-        if not self.card.atomic:
-            self.card.set_crtc(output.crtc, splash.id, [output.connector.id], output.mode.raw)
-            return
-        assert self._rectangles is not None
-        self.card.commit(self._settings(output, splash.id, *self._rectangles), ALLOW_MODESET)
-
-    def _place(self, output: Output, framebuffer: int, size: tuple[int, int]) -> tuple[Rectangle, Rectangle]:
-        """Find where the picture goes: scaled with its aspect kept, else in the middle at its own size."""
-        ways = placements(size, (output.mode.width, output.mode.height))
-        for source, target in ways[:-1]:
-            try:
-                self.card.commit(self._settings(output, framebuffer, source, target), ALLOW_MODESET | TEST_ONLY)
-            except DeviceError as error:
-                if error.errno == 13:
-                    raise
-                continue
-            return source, target
-        return ways[-1]
-
-    def _settings(
-        self, output: Output, framebuffer: int, source: Rectangle, target: Rectangle
-    ) -> dict[int, dict[int, int]]:
-        crtc = self.card.properties(output.crtc, CRTC)
-        connector = self.card.properties(output.connector.id, CONNECTOR)
-        plane = output.plane_properties
-        values = {"FB_ID": framebuffer, "CRTC_ID": output.crtc}
-        values |= dict(zip(("SRC_X", "SRC_Y", "SRC_W", "SRC_H"), (v << 16 for v in source), strict=True))
-        values |= dict(zip(("CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H"), target, strict=True))
-        return {
-            output.crtc: {crtc["MODE_ID"].id: self._mode_blob, crtc["ACTIVE"].id: 1},
-            output.connector.id: {connector["CRTC_ID"].id: output.crtc},
-            output.plane.id: {plane[name].id: value for name, value in values.items()},
-        }
 
     def stop(self) -> None:
         """Wait for the flip that is on its way."""
@@ -369,16 +334,16 @@ class Display(Stage, SinkMixin):
         """
         from zcore.stages.writeback import capture_screen
 
-        if self._output is None:
+        if self._route is None:
             raise ValueError(f"{self.name} shows nothing yet")
-        return capture_screen(self.card, self._output)
+        return capture_screen(self.card, self._route)
 
     # Running
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
         assert source is not None
-        return DisplayNode(self.name, self.scanout, source)
+        return DisplayNode(self.name, self.scanout, source, sync=self.sync)
 
     @property
     def scanout(self) -> Scanout:
@@ -390,11 +355,31 @@ class Display(Stage, SinkMixin):
     def facts(self) -> dict[str, Any]:
         """Give the mode, and the time from a frame's timestamp to the flip that showed it."""
         found: dict[str, Any] = {}
-        if self._output is not None:
-            mode = self._output.mode
+        if self._route is not None:
+            mode = self._route.mode
             found["mode"] = f"{mode.width}x{mode.height}@{mode.refresh:.2f}"
-            found["connector"] = self._output.name
+            found["connector"] = self._route.name
         if self._scanout is not None and self._scanout.latency_count:
             found["latency_ms_mean"] = self._scanout.latency_sum_ns / self._scanout.latency_count / 1e6
             found["latency_ms_max"] = self._scanout.latency_max_ns / 1e6
         return found
+
+
+def _either(what: str, value: Any, id: int | None) -> Any:
+    """Take one of two names for the same thing."""
+    if id is None or id < 0:
+        return value
+    if value is not None and value != id:
+        raise ValueError(f"{what} is {value!r} and {what}_id {id}: give one of them")
+    return id
+
+
+def _rectangle(given: Sequence[int] | None) -> Rectangle | None:
+    if given is None:
+        return None
+    if len(given) != 4 or any(int(value) != value for value in given):
+        raise ValueError(f"render_rectangle is (left, top, width, height) in pixels, not {given!r}")
+    x, y, width, height = (int(value) for value in given)
+    if width <= 0 or height <= 0:
+        raise ValueError(f"render_rectangle has a width and a height above 0, not {width}x{height}")
+    return x, y, width, height

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from zcore._drm import Card, Connector, Mode, Plane, Property
 from zcore.errors import ChainError, NegotiationError
-from zcore.formats import fourcc_str
+from zcore.formats import INVALID, LINEAR, Format, UnknownFormatError, by_drm, fourcc_str, modifier_str
 
 CRTC, CONNECTOR, PLANE = 0xCCCCCCCC, 0xC0C0C0C0, 0xEEEEEEEE
 ALLOW_MODESET, TEST_ONLY = 0x0400, 0x0100
 PRIMARY, OVERLAY, CURSOR = 1, 0, 2
 WRITEBACK = 18
+BROADCOM, PARAMETERS = 0x07, 0x00FF_FFFF_FFFF_FF00
 
 Rectangle = tuple[int, int, int, int]
 CONNECTOR_NAMES = {
@@ -28,7 +29,7 @@ def connector_name(connector: Connector) -> str:
 
 
 @dataclass
-class Output:
+class Route:
     """What a display stage uses of a card."""
 
     card: Card
@@ -59,6 +60,40 @@ def modifiers(card: Card, properties: dict[str, Property]) -> dict[int, set[int]
     return parse_in_formats(card.read_blob(blob.value))
 
 
+def plane_formats(card: Card, planes: list[Plane], *, with_modifiers: bool) -> list[Format]:
+    """List what planes show, once for each layout: fourcc and modifier.
+
+    Parameters
+    ----------
+    with_modifiers : bool
+        Whether framebuffers can be given a modifier; else only linear ones can be meant.
+    """
+    found: dict[tuple[int, int], Format] = {}
+    for plane in planes:
+        known = modifiers(card, card.properties(plane.id, PLANE)) if with_modifiers else None
+        for code in plane.formats:
+            for modifier in sorted(known.get(code, ())) if known is not None else [LINEAR]:
+                try:
+                    found.setdefault((code, modifier), by_drm(code, modifier))
+                except UnknownFormatError:
+                    continue
+    return list(found.values())
+
+
+def takes_modifier(known: dict[int, set[int]] | None, fourcc: int, modifier: int) -> bool:
+    """Tell whether a plane takes a layout.
+
+    Without IN_FORMATS that is linear alone. Parameters within a modifier, such as the column height of Broadcom's
+    SAND, are not listed in IN_FORMATS.
+    """
+    if modifier == INVALID:  # the driver decides
+        return True
+    if known is None:
+        return modifier == LINEAR
+    listed = known.get(fourcc, set())
+    return modifier in listed or (modifier >> 56 == BROADCOM and modifier & ~PARAMETERS in listed)
+
+
 def parse_in_formats(content: bytes) -> dict[int, set[int]]:
     """Parse ``struct drm_format_modifier_blob``.
 
@@ -75,7 +110,7 @@ def parse_in_formats(content: bytes) -> dict[int, set[int]]:
     return found
 
 
-def choose_output(
+def choose_route(
     card: Card,
     *,
     connector: str | int | None = None,
@@ -83,7 +118,9 @@ def choose_output(
     plane: int | None = None,
     frame_size: tuple[int, int] | None = None,
     fourcc: int | None = None,
-) -> Output:
+    modifier: int = LINEAR,
+    force_mode: bool | None = None,
+) -> Route:
     """Choose what to show on.
 
     Parameters
@@ -98,8 +135,10 @@ def choose_output(
         Id; left out: the first primary plane, else overlay, that has the format.
     frame_size : (int, int), optional
         Size of the frames to come.
-    fourcc : int, optional
-        DRM fourcc of the frames to come.
+    fourcc, modifier : int
+        DRM fourcc and modifier of the frames to come.
+    force_mode : bool, optional
+        True takes a mode of the frame's size and no other; False keeps the mode that the display has, where it is on.
     """
     crtcs, connector_ids = card.resources()
     if not crtcs:
@@ -107,14 +146,15 @@ def choose_output(
     chosen = _choose_connector(card, [card.connector(id) for id in connector_ids], connector)
     crtc_index = _choose_crtc(card, chosen, len(crtcs), crtcs)
     planes = [p for p in card.planes() if p.possible_crtcs >> crtc_index & 1]
-    video = _choose_plane(card, planes, plane, fourcc)
-    return Output(
+    video = _choose_plane(card, planes, plane, fourcc, modifier)
+    present = card.get_crtc(crtcs[crtc_index])[3] if force_mode is False and mode is None else None
+    return Route(
         card,
         chosen,
         crtcs[crtc_index],
         crtc_index,
         video,
-        _choose_mode(chosen, mode, frame_size, card.path),
+        present or _choose_mode(chosen, mode, frame_size, card.path, bool(force_mode)),
         card.properties(video.id, PLANE),
     )
 
@@ -142,22 +182,39 @@ def _choose_crtc(card: Card, connector: Connector, count: int, crtcs: tuple[int,
     return next((i for i in possible if crtcs[i] == now), possible[0])
 
 
-def _choose_plane(card: Card, planes: list[Plane], wanted: int | None, fourcc: int | None) -> Plane:
+def _choose_plane(card: Card, planes: list[Plane], wanted: int | None, fourcc: int | None, modifier: int) -> Plane:
     if wanted is not None:
         for plane in planes:
             if plane.id == wanted:
                 return plane
         raise ChainError(f"{card.path} has no plane {wanted} for this CRTC; it has {[p.id for p in planes]}")
     by_type = sorted(planes, key=lambda p: {PRIMARY: 0, OVERLAY: 1}.get(plane_type(card, p), 2))
-    for plane in by_type:
-        if fourcc is None or fourcc in plane.formats:
+    able = [plane for plane in by_type if fourcc is None or fourcc in plane.formats]
+    for plane in able:
+        if fourcc is None or takes_modifier(modifiers(card, card.properties(plane.id, PLANE)), fourcc, modifier):
             return plane
+    if able and fourcc is not None:
+        raise NegotiationError(refused_modifier(card, able[0], fourcc, modifier))
     have = sorted({fourcc_str(f) for plane in planes for f in plane.formats})
     raise NegotiationError(f"no plane of {card.path} shows {fourcc_str(fourcc or 0)}; they show {', '.join(have)}")
 
 
+def refused_modifier(card: Card, plane: Plane, fourcc: int, modifier: int) -> str:
+    """Say which layouts a plane takes instead."""
+    known = modifiers(card, card.properties(plane.id, PLANE))
+    listed = sorted(known.get(fourcc, ())) if known is not None else [LINEAR]
+    return (
+        f"plane {plane.id} of {card.path} does not take {fourcc_str(fourcc)} with modifier {modifier_str(modifier)} "
+        f"({modifier:#x}); it takes {', '.join(map(modifier_str, listed)) or 'none'}"
+    )
+
+
 def _choose_mode(
-    connector: Connector, wanted: tuple[int, int] | str | None, frame_size: tuple[int, int] | None, path: str
+    connector: Connector,
+    wanted: tuple[int, int] | str | None,
+    frame_size: tuple[int, int] | None,
+    path: str,
+    exact: bool,
 ) -> Mode:
     modes = connector.modes
     if isinstance(wanted, str) and "x" in wanted and wanted not in {m.name for m in modes}:
@@ -173,65 +230,56 @@ def _choose_mode(
     for mode in modes:
         if frame_size == (mode.width, mode.height):
             return mode
+    if exact and frame_size is not None:
+        listed = ", ".join(dict.fromkeys(f"{m.width}x{m.height}" for m in modes))
+        raise NegotiationError(
+            f"{connector_name(connector)} of {path} has no mode of {frame_size[0]}x{frame_size[1]}, which "
+            f"force_modesetting asks for; it has {listed}"
+        )
     return next((m for m in modes if m.preferred), modes[0])
 
 
-class Snapshot:
-    """State of a CRTC, its connector and its planes, to be put back at the end."""
-
-    def __init__(self, output: Output):
-        self._card = output.card
-        self._output = output
-        self._objects = [(output.crtc, CRTC), (output.connector.id, CONNECTOR)]
-        self._objects += [(p.id, PLANE) for p in output.card.planes() if p.possible_crtcs >> output.crtc_index & 1]
-        self._legacy = output.card.get_crtc(output.crtc)
-        self._properties = {}
-        if output.card.atomic:
-            self._properties = {id: output.card.properties(id, type) for id, type in self._objects}
-            # The blob itself goes with the state that uses it, so its content is kept.
-            mode = self._properties[output.crtc]["MODE_ID"].value
-            self._mode = output.card.read_blob(mode) if mode else b""
-
-    def restore(self) -> None:
-        """Put everything back; what was dark goes dark."""
-        card, output = self._card, self._output
-        if not card.atomic:
-            framebuffer, x, y, mode = self._legacy
-            if mode is not None and framebuffer:
-                card.set_crtc(output.crtc, framebuffer, [output.connector.id], mode.raw, x, y)
-            else:
-                card.set_crtc(output.crtc, 0)
-            return
-        settings: dict[int, dict[int, int]] = {}
-        for id, type in self._objects:
-            names = {
-                CRTC: ("ACTIVE", "MODE_ID"),
-                CONNECTOR: ("CRTC_ID",),
-                PLANE: ("FB_ID", "CRTC_ID", "SRC_X", "SRC_Y", "SRC_W", "SRC_H", "CRTC_X", "CRTC_Y", "CRTC_W", "CRTC_H"),
-            }[type]
-            before = self._properties[id]
-            if type == PLANE and before.get("CRTC_ID", Property(0, 0, 0)).value not in (0, output.crtc):
-                continue  # belongs to somebody else's CRTC
-            settings[id] = {before[name].id: before[name].value for name in names if name in before}
-        blob = card.create_blob(self._mode) if self._mode else 0
-        try:
-            settings[output.crtc][self._properties[output.crtc]["MODE_ID"].id] = blob
-            card.commit(settings, ALLOW_MODESET)
-        finally:
-            if blob:
-                card.destroy_blob(blob)
-
-
-def placements(frame: tuple[int, int], screen: tuple[int, int]) -> list[tuple[Rectangle, Rectangle]]:
+def placements(
+    frame: tuple[int, int],
+    screen: tuple[int, int],
+    area: Rectangle | None = None,
+    *,
+    can_scale: bool = True,
+    turned: bool = False,
+) -> list[tuple[Rectangle, Rectangle]]:
     """List the ways to place a picture, best first, as ``(source, target)`` rectangles in pixels.
 
     Scaled as large as fits with its aspect kept; then, for planes that cannot scale, in the middle at its own size and
-    cut at the screen's edges, with the cut on even pixels as 4:2:0 needs it.
+    cut at the edges, with the cut on even pixels as 4:2:0 needs it.
+
+    Parameters
+    ----------
+    area : (int, int, int, int), optional
+        Left, top, width and height of the part of the screen to fill; left out: all of it.
+    can_scale : bool
+        False leaves the scaled way out.
+    turned : bool
+        Whether the plane turns the picture by 90 or 270 degrees.
     """
-    scale = min(screen[0] / frame[0], screen[1] / frame[1])
-    width, height = min(screen[0], round(frame[0] * scale)), min(screen[1], round(frame[1] * scale))
-    scaled = (0, 0, *frame), ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
-    width, height = min(frame[0], screen[0]), min(frame[1], screen[1])
-    cut = ((frame[0] - width) // 2 & ~1, (frame[1] - height) // 2 & ~1, width, height)
-    middle = ((screen[0] - width) // 2, (screen[1] - height) // 2, width, height)
-    return [scaled, (cut, middle)] if scaled != (cut, middle) else [scaled]
+    left, top, room, height_room = _within(area, screen)
+    across, down = (frame[1], frame[0]) if turned else frame
+    scale = min(room / across, height_room / down)
+    width, height = max(1, min(room, round(across * scale))), max(1, min(height_room, round(down * scale)))
+    target = left + (room - width) // 2, top + (height_room - height) // 2, width, height
+    scaled = (0, 0, *frame), target
+    width, height = min(across, room), min(down, height_room)
+    x, y = (across - width) // 2 & ~1, (down - height) // 2 & ~1
+    cut = (y, x, height, width) if turned else (x, y, width, height)
+    middle = cut, (left + (room - width) // 2, top + (height_room - height) // 2, width, height)
+    return [scaled, middle] if can_scale and scaled != middle else [middle]
+
+
+def _within(area: Rectangle | None, screen: tuple[int, int]) -> Rectangle:
+    """Cut an area at the edges of the screen."""
+    if area is None:
+        return 0, 0, *screen
+    left, top = max(area[0], 0), max(area[1], 0)
+    right, bottom = min(area[0] + area[2], screen[0]), min(area[1] + area[3], screen[1])
+    if right <= left or bottom <= top:
+        raise NegotiationError(f"the rectangle {area} lies outside of the screen, which has {screen[0]}x{screen[1]}")
+    return left, top, right - left, bottom - top

@@ -1,10 +1,10 @@
-"""Sinks in Python: raw files, pictures, numpy arrays."""
+"""Sinks in Python: pictures, numpy arrays."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,64 +12,9 @@ from zcore._frame import Frame
 from zcore.errors import NegotiationError
 from zcore.formats import Family, Format
 from zcore.stages.base import LinkCaps
-from zcore.stages.software import Callback
+from zcore.stages.callback import Callback
 
 Array = np.ndarray[Any, Any]
-
-
-class FileSink(Callback):
-    """Write each frame's payload to a file, plane after plane, without row padding.
-
-    Parameters
-    ----------
-    path : str or file object
-        Replaced where it exists.
-    """
-
-    kind = "filesink"
-
-    def __init__(
-        self, path: str | os.PathLike[str] | IO[bytes], format: str | Format | None = None, *, name: str | None = None
-    ):
-        super().__init__(self._write, format, name=name)
-        self._path = path
-        self._file: IO[bytes] | None = None
-        self.bytes_written = 0
-
-    @property
-    def device(self) -> str:  # type: ignore[override]
-        """The file's name."""
-        return str(self._path) if isinstance(self._path, (str, os.PathLike)) else getattr(self._path, "name", "file")
-
-    def open(self) -> None:
-        """Open the file."""
-        if self._file is None:
-            self._file = open(self._path, "wb") if isinstance(self._path, (str, os.PathLike)) else self._path  # noqa: SIM115
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the file is open."""
-        return self._file is not None
-
-    def close(self) -> None:
-        """Close the file, unless it was given open."""
-        super().close()
-        file, self._file = self._file, None
-        if file is not None and isinstance(self._path, (str, os.PathLike)):
-            file.close()
-
-    def _write(self, frame: Frame) -> None:
-        assert self._file is not None
-        for plane in frame.planes():
-            if plane.flags.c_contiguous:
-                self.bytes_written += self._file.write(plane.data.cast("B"))
-            else:
-                for row in plane:  # row by row: the padding between them stays out without a copy of the frame
-                    self.bytes_written += self._file.write(row.data.cast("B"))
-
-    def facts(self) -> dict[str, Any]:
-        """Give the number of bytes written."""
-        return {"bytes_written": self.bytes_written}
 
 
 class ArraySink(Callback):

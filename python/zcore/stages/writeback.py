@@ -15,12 +15,12 @@ from zcore._gem import add_framebuffer, allocate_dumb
 from zcore._pool import Pool
 from zcore.errors import DeviceError, make_error
 from zcore.formats import find
-from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, WRITEBACK, Output
+from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, WRITEBACK, Route
 
 XRGB = find("drm:XR24")
 
 
-def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarray[Any, Any]:
+def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray[Any, Any]:
     """Let the card write what it scans out into a buffer, once.
 
     A card that cannot do both at once leaves the screen dark for that frame.
@@ -29,7 +29,7 @@ def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarr
     ----------
     card : Card
         DRM master.
-    output : Output
+    route : Route
         Whose CRTC is to be read.
     timeout : float
         Seconds to wait for the card.
@@ -39,21 +39,21 @@ def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarr
     numpy.ndarray
         ``(height, width, 4)`` uint8, bytes B, G, R, X; a copy of its own.
     """
-    connector = _find_connector(card, output)
+    connector = _find_connector(card, route)
     properties = card.properties(connector, CONNECTOR)
-    width, height = output.mode.width, output.mode.height
+    width, height = route.mode.width, route.mode.height
     buffer, pitch = allocate_dumb(card, width, height, 32)
     assert XRGB.drm is not None
     framebuffer = add_framebuffer(card, [buffer], [(0, 0, pitch, height)], (width, height), XRGB.drm)
     fence = ctypes.c_int32(-1)  # the kernel writes the fence's number here while it commits
     job = {
         connector: {
-            properties["CRTC_ID"].id: output.crtc,
+            properties["CRTC_ID"].id: route.crtc,
             properties["WRITEBACK_FB_ID"].id: framebuffer.id,
             properties["WRITEBACK_OUT_FENCE_PTR"].id: ctypes.addressof(fence),
         }
     }
-    screen = card.properties(output.connector.id, CONNECTOR)["CRTC_ID"].id
+    screen = card.properties(route.connector.id, CONNECTOR)["CRTC_ID"].id
     back = {connector: {properties["CRTC_ID"].id: 0}}
     try:
         try:
@@ -62,8 +62,8 @@ def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarr
             if error.errno != errno.EINVAL:
                 raise
             # Not beside the screen (the encoders are no clones of each other): in its place, for one frame.
-            card.commit(job | {output.connector.id: {screen: 0}}, ALLOW_MODESET)
-            back[output.connector.id] = {screen: output.crtc}
+            card.commit(job | {route.connector.id: {screen: 0}}, ALLOW_MODESET)
+            back[route.connector.id] = {screen: route.crtc}
         with Fd.adopt(fence.value, "writeback fence") as done:
             if not select.select([done], [], [], timeout)[0]:
                 raise make_error(110, "writeback fence", card.path, "the card did not write the picture back")
@@ -76,11 +76,11 @@ def capture_screen(card: Card, output: Output, timeout: float = 5.0) -> np.ndarr
         framebuffer.close()
 
 
-def _find_connector(card: Card, output: Output) -> int:
+def _find_connector(card: Card, route: Route) -> int:
     _, connectors = card.resources()
     for id in connectors:
         found = card.connector(id)
-        if found.type == WRITEBACK and found.possible_crtcs >> output.crtc_index & 1:
+        if found.type == WRITEBACK and found.possible_crtcs >> route.crtc_index & 1:
             return int(id)
     raise make_error(
         95, "DRM_CLIENT_CAP_WRITEBACK_CONNECTORS", card.path, "the card has no writeback connector for this CRTC"

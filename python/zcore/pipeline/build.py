@@ -1,0 +1,42 @@
+"""Make a chain of a blueprint."""
+
+from __future__ import annotations
+
+from zcore.chain import Chain
+from zcore.errors import ChainError
+from zcore.pipeline.blueprint import Blueprint, Element
+from zcore.pipeline.errors import LaunchError
+from zcore.stages.base import Stage
+from zcore.stages.flow import CapsFilter
+
+
+def build(blueprint: Blueprint, *, require_zero_copy: bool | None = None) -> Chain:
+    """Make the stages and link them; no device is opened.
+
+    Raises
+    ------
+    LaunchError
+        A stage refuses its values.
+    """
+    stages = {element: _stage(element, blueprint.text) for element in blueprint.elements}
+    names = {element.name for element in blueprint.elements}
+    links: list[tuple[Stage, Stage]] = []
+    number = 0
+    for joint in blueprint.joints:
+        before = stages[joint.source]
+        for caps in joint.caps:
+            while (name := f"capsfilter{number}") in names:
+                number += 1
+            names.add(name)
+            between = CapsFilter(caps, name=name)
+            links.append((before, between))
+            before = between
+        links.append((before, stages[joint.sink]))
+    return Chain(links=links, require_zero_copy=require_zero_copy)
+
+
+def _stage(element: Element, text: str) -> Stage:
+    try:
+        return element.factory.make(element.name, element.values)
+    except (ValueError, ChainError) as error:
+        raise LaunchError(f"{element}: {error}", text, element.position, element.end) from error

@@ -1,0 +1,282 @@
+"""Encode and decode with stateful V4L2 codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from zcore._chain import Link, Node
+from zcore._codec_nodes import CodecNode
+from zcore._v4l2_codec import forget_events, set_visible_size, subscribe_source_change, visible_size
+from zcore._v4l2_device import V4l2Device
+from zcore.errors import DeviceError, NegotiationError
+from zcore.formats import Format, find
+from zcore.stages.base import LinkCaps, Sizes
+from zcore.stages.codec_base import Codec
+from zcore.stages.controls import Value
+from zcore.stages.decoder_stream import Stream
+from zcore.stages.v4l2_pad import V4l2Pad, asked_code, check_same_layout
+
+
+class Encode(Codec):
+    """A V4L2 encoder: it takes pixels and gives a coded stream, one access unit per frame.
+
+    How am I supposed to use this? In the middle of a chain: ``Chain(Capture(...), Encode(codec="H264"),
+    FileSink("out.h264"))``. At the end of its input it is drained, so that no frame is lost.
+
+    Parameters
+    ----------
+    device : str, optional
+        Device node, or the driver's name; left out: the first device that has the codec.
+    codec : str
+        ``FWHT``, ``H264``, ``HEVC``, ``VP8``, ``VP9``, ``JPEG`` and so on: what the device has.
+    extra_controls : mapping or str, optional
+        Controls of the codec, by their names as ``v4l2-ctl --list-ctrls`` spells them: ``{"video_gop_size": 30}`` or
+        ``"c,video_gop_size=30"``.
+    output_io_mode, capture_io_mode : str
+        For the side that takes pixels and the side that gives the stream: see :class:`zcore.Capture`.
+    bitrate : int, optional
+        Bits per second (the control ``video_bitrate``).
+    gop_size : int, optional
+        Frames from key frame to key frame (the control ``video_gop_size``).
+    buffers : int, optional
+        How many buffers to ask for on each side.
+    """
+
+    kind = "encode"
+    direction = "enc"
+
+    def __init__(
+        self,
+        device: str | None = None,
+        codec: str | Format = "FWHT",
+        *,
+        extra_controls: Mapping[str, Value] | str | None = None,
+        output_io_mode: str = "auto",
+        capture_io_mode: str = "auto",
+        bitrate: int | None = None,
+        gop_size: int | None = None,
+        buffers: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            device,
+            codec,
+            extra_controls=extra_controls,
+            output_io_mode=output_io_mode,
+            capture_io_mode=capture_io_mode,
+            buffers=buffers,
+            corrupted="deliver",
+            name=name,
+        )
+        self._crops = False
+        for control, value in (("video_bitrate", bitrate), ("video_gop_size", gop_size)):
+            if value is not None and self.extra_controls.setdefault(control, value) != value:
+                raise ValueError(f"{control} is {value}, and {self.extra_controls[control]} in extra_controls")
+
+    @property
+    def coded_pad(self) -> V4l2Pad:
+        """CAPTURE."""
+        return self.output
+
+    def accepts(self) -> Sequence[Format]:
+        """List the formats of pixels that it takes."""
+        return self.raw_formats(self.input)
+
+    def prepare(self, device: V4l2Device) -> None:
+        """Set the codec, and find out whether a part of a picture can be encoded."""
+        super().prepare(device)
+        self._crops = visible_size(device, True) is not None
+
+    def input_sizes(self, fmt: Format) -> Sizes | None:
+        """List the sizes that it takes: any within the driver's limits, where the driver can crop."""
+        return self.input.sizes(fmt, cropped=self._crops)
+
+    def set_input(self, caps: LinkCaps) -> LinkCaps:
+        """Set codec, pixels, rate and the visible part, in the order that the kernel's encoder interface asks for."""
+        pad = self.input
+        self.set_coded(caps.width, caps.height)
+        granted = pad.set_format(caps.format, caps.width, caps.height, caps.memory_planes[0][1], caps.fourcc or None)
+        if granted.size != caps.size:
+            granted = self._crop(caps, granted)
+        check_same_layout(caps, granted, f"{self.name} ({self.device})")
+        pad.hint_rate(caps.rate)
+        self._input = replace(granted, rate=caps.rate)
+        return self._input
+
+    def _crop(self, caps: LinkCaps, granted: LinkCaps) -> LinkCaps:
+        """Encode only what is visible where the encoder rounds the size up to its blocks."""
+        if granted.width >= caps.width and granted.height >= caps.height:
+            try:
+                if set_visible_size(self.input.device, caps.width, caps.height) == caps.size:
+                    return replace(granted, width=caps.width, height=caps.height)
+            except DeviceError:
+                pass
+        sizes = self.input.sizes(caps.format)
+        raise NegotiationError(
+            f"{self.name} ({self.device}) takes {granted.width}x{granted.height} {caps.format}, not "
+            f"{caps.width}x{caps.height}" + (f"; it has {sizes}" if sizes is not None else "")
+        )
+
+    def offers(self) -> Sequence[Format]:
+        """Give the codec."""
+        return [self.codec]
+
+    def output_sizes(self, fmt: Format) -> Sizes | None:
+        """Give no limits of its own: a stream has the size of the pictures that come in."""
+        return None
+
+    def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
+        """Read how large a coded frame may be."""
+        assert self._input is not None
+        if size is not None and tuple(size) != self._input.size:
+            raise NegotiationError(
+                f"{self.name} ({self.device}) encodes {self._input.width}x{self._input.height} as it comes, and does "
+                f"not scale to {size[0]}x{size[1]}"
+            )
+        return replace(self.set_coded(*self._input.size), rate=self._input.rate)
+
+    def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
+        """Make what the loop drives."""
+        assert source is not None
+        assert sink is not None
+        self._node = CodecNode(self.name, self.input.queue, self.output.queue, source, sink)
+        return self._node
+
+
+class Decode(Codec):
+    """A V4L2 decoder: it takes a coded stream and gives pixels.
+
+    The size comes with the stream; the link before must tell it beforehand (a caps filter, or the encoder). A stream
+    of another size, or one that changes it on its way, ends the run with that reason.
+
+    Parameters
+    ----------
+    device : str, optional
+        Device node, or the driver's name; left out: the first device that has the codec.
+    codec : str
+        ``FWHT``, ``H264``, ``HEVC``, ``VP8``, ``VP9``, ``JPEG`` and so on: what the device has.
+    format : str, optional
+        Pixel format to give; left out: the first that the next stage takes. Not every decoder converts: the format
+        that the stream was made from always works.
+    extra_controls : mapping or str, optional
+        Controls of the codec: see :class:`Encode`.
+    output_io_mode, capture_io_mode : str
+        For the side that takes the stream and the side that gives pixels: see :class:`zcore.Capture`.
+    corrupted : str
+        ``deliver`` (with :attr:`Frame.corrupted` set) or ``drop`` frames that the driver flags as damaged.
+    buffers : int, optional
+        How many buffers to ask for on each side.
+    """
+
+    kind = "decode"
+    direction = "dec"
+
+    def __init__(
+        self,
+        device: str | None = None,
+        codec: str | Format = "FWHT",
+        format: str | Format | None = None,
+        *,
+        extra_controls: Mapping[str, Value] | str | None = None,
+        output_io_mode: str = "auto",
+        capture_io_mode: str = "auto",
+        corrupted: str = "deliver",
+        buffers: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            device,
+            codec,
+            extra_controls=extra_controls,
+            output_io_mode=output_io_mode,
+            capture_io_mode=capture_io_mode,
+            buffers=buffers,
+            corrupted=corrupted,
+            name=name,
+        )
+        self.format = find(format) if format is not None else None
+        self._code = asked_code(format)
+        self._tells_changes = False
+        self._stream: Stream | None = None
+
+    @property
+    def coded_pad(self) -> V4l2Pad:
+        """OUTPUT."""
+        return self.input
+
+    def prepare(self, device: V4l2Device) -> None:
+        """Set the codec, and ask to be told what the stream turns out to be."""
+        super().prepare(device)
+        self._tells_changes = subscribe_source_change(device)
+
+    def accepts(self) -> Sequence[Format]:
+        """Give the codec."""
+        return [self.codec]
+
+    def input_sizes(self, fmt: Format) -> Sizes | None:
+        """List the sizes of streams: any within the driver's limits."""
+        return self.input.sizes(fmt, cropped=True)
+
+    def set_input(self, caps: LinkCaps) -> LinkCaps:
+        """Set codec and size; buffers are as large as those of the stage before."""
+        width, height = caps.size if all(caps.size) else self.present_size()
+        granted = self.set_coded(width, height, caps.memory_planes[0][0])
+        self._input = replace(granted, rate=caps.rate)
+        return self._input
+
+    def present_size(self) -> tuple[int, int]:
+        """Give the size that the decoder is set to now."""
+        now = self.input.device.get_format(self.input.type)
+        return now.width, now.height
+
+    def offers(self) -> Sequence[Format]:
+        """List the formats of pixels that it gives."""
+        return [self.format] if self.format is not None else self.raw_formats(self.output)
+
+    def output_sizes(self, fmt: Format) -> Sizes | None:
+        """Give no limits of its own: pictures have the size of their stream."""
+        return None
+
+    def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
+        """Set the format of the pixels; the size is the stream's."""
+        assert self._input is not None
+        width, height = self._input.size
+        if size is not None and tuple(size) != (width, height):
+            raise NegotiationError(
+                f"{self.name} ({self.device}) gives the {width}x{height} of its stream, not {size[0]}x{size[1]}"
+            )
+        granted = self.output.set_format(fmt, width, height, bytesperline, self._code)
+        if granted.width < width or granted.height < height:
+            raise NegotiationError(
+                f"{self.name} ({self.device}) gives {granted.width}x{granted.height} {fmt} for a stream of "
+                f"{width}x{height}"
+            )
+        planned = replace(granted, width=width, height=height, rate=self._input.rate)
+        self._stream = Stream(self.output, planned, f"{self.name} ({self.device})")
+        return planned
+
+    def start(self) -> None:
+        """Start the side that takes the stream; the other one starts when the decoder has read its header."""
+        forget_events(self.input.device)
+        if not self._tells_changes:
+            self.output.queue.start()
+        self.input.queue.start()
+
+    def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
+        """Make what the loop drives."""
+        assert source is not None
+        assert sink is not None
+        assert self._stream is not None
+        self._node = CodecNode(
+            self.name, self.input.queue, self.output.queue, source, sink,
+            changed=self._stream.changed, drop_corrupted=self.corrupted == "drop",
+        )  # fmt: skip
+        self._stream.begin(self._node)
+        return self._node
+
+    def stop(self) -> None:
+        """Stop both queues."""
+        super().stop()
+        if self._stream is not None:
+            self._stream.end()

@@ -1,0 +1,125 @@
+"""What encoders and decoders share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+
+from zcore._codec_nodes import CodecNode
+from zcore._v4l2_device import V4l2Device
+from zcore.errors import NegotiationError
+from zcore.formats import FORMATS, Format, UnknownFormatError, find
+from zcore.stages.base import LinkCaps
+from zcore.stages.controls import Value
+from zcore.stages.m2m import MemToMem
+from zcore.stages.v4l2_pad import V4l2Pad
+
+ALIASES = {"h265": "HEVC", "avc": "H264", "mjpg": "MJPEG"}
+
+
+def find_codec(codec: str | Format) -> Format:
+    """Find a coded format by its name, such as ``FWHT`` or ``h264``.
+
+    Raises
+    ------
+    UnknownFormatError
+        No such codec; names the nearest.
+    """
+    found = codec if isinstance(codec, Format) else _named(codec)
+    if not found.coded:
+        raise UnknownFormatError(f"{found} is a format of pixels and no codec")
+    return found
+
+
+def _named(name: str) -> Format:
+    name = ALIASES.get(name.lower(), name)
+    coded = {fmt.name: fmt for fmt in FORMATS if fmt.coded}
+    if name.upper() in coded:
+        return coded[name.upper()]
+    try:
+        return find(name)
+    except UnknownFormatError:
+        close = get_close_matches(name.upper(), coded, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        raise UnknownFormatError(f"unknown codec {name!r}; {hint}known are {', '.join(coded)}") from None
+
+
+class Codec(MemToMem):
+    """A mem-to-mem device with pixels on one side and a coded stream on the other."""
+
+    direction = ""
+
+    def __init__(
+        self,
+        device: str | None,
+        codec: str | Format,
+        *,
+        extra_controls: Mapping[str, Value] | str | None,
+        output_io_mode: str,
+        capture_io_mode: str,
+        buffers: int | None,
+        corrupted: str,
+        name: str | None,
+    ):
+        if corrupted not in ("deliver", "drop"):
+            raise ValueError(f"corrupted is 'deliver' or 'drop', not {corrupted!r}")
+        super().__init__(
+            device,
+            output_io_mode=output_io_mode,
+            capture_io_mode=capture_io_mode,
+            extra_controls=extra_controls,
+            buffers=buffers,
+            name=name,
+        )
+        self.codec = find_codec(codec)
+        self.corrupted = corrupted
+        self._node: CodecNode | None = None
+
+    def find(self) -> str:
+        """Find the device by its codec, or by its codec and its driver."""
+        from zcore.devices import find_codec_device
+
+        return find_codec_device(self.direction, self.codec, self.device or None)
+
+    @property
+    def coded_pad(self) -> V4l2Pad:
+        """The queue with the coded stream."""
+        raise NotImplementedError
+
+    def prepare(self, device: V4l2Device) -> None:
+        """Set the codec: what else the device offers depends on it."""
+        pad = self.coded_pad
+        coded = [fmt for fmt in pad.formats() if fmt.coded]
+        if self.codec not in coded:
+            verb = "encodes to" if self.direction == "enc" else "decodes"
+            names = ", ".join(map(str, coded)) or "nothing"
+            raise NegotiationError(f"{self.name} ({device.path}, {device.card}) {verb} {names}, not {self.codec}")
+        now = device.get_format(pad.type)
+        pad.set_format(self.codec, now.width, now.height)
+        for one in (self.input, self.output):
+            one.forget()
+
+    def raw_formats(self, pad: V4l2Pad) -> list[Format]:
+        """List the formats of pixels of a queue."""
+        return [fmt for fmt in pad.formats() if not fmt.coded]
+
+    def set_coded(self, width: int, height: int, size: int = 0) -> LinkCaps:
+        """Set the format of the coded side.
+
+        Parameters
+        ----------
+        size : int
+            Bytes that a buffer shall have; 0 lets the driver decide.
+        """
+        pad = self.coded_pad
+        granted = pad.set_format(self.codec, width, height, sizeimage=size)
+        if not granted.memory_planes[0][0]:  # the driver leaves it to us
+            guess = self.codec.layout(width, height).size
+            granted = pad.set_format(self.codec, width, height, sizeimage=guess)
+        return replace(granted, width=width, height=height)
+
+    def drops(self) -> dict[str, int]:
+        """Count damaged frames that were dropped."""
+        found = self._node.corrupted_drops if self._node is not None else 0
+        return {"corrupted": found} if found else {}

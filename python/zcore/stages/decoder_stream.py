@@ -1,0 +1,135 @@
+"""What a decoder finds in its stream, against what was agreed before there was one."""
+
+from __future__ import annotations
+
+from zcore._codec_nodes import CodecNode
+from zcore._v4l2_codec import visible_size
+from zcore.errors import NegotiationError
+from zcore.stages.base import LinkCaps
+from zcore.stages.v4l2_pad import V4l2Pad, caps_of
+
+MMAP, DMABUF = 1, 4
+
+
+class Stream:
+    """The stream of a decoder.
+
+    Formats and buffers are agreed on before the first byte is there. When the driver has read the stream's header it
+    sets CAPTURE to what it found; where that is what was agreed, CAPTURE is started.
+
+    Parameters
+    ----------
+    pad : V4l2Pad
+        The decoder's CAPTURE queue.
+    planned : LinkCaps
+        What was agreed for it.
+    who : str
+        For messages.
+    """
+
+    def __init__(self, pad: V4l2Pad, planned: LinkCaps, who: str):
+        self.pad = pad
+        self.planned = planned
+        self.who = who
+        self._node: CodecNode | None = None
+        self._last: tuple[int, int] | None = None
+        self._own: LinkCaps | None = None  # what the driver chose by itself
+
+    def begin(self, node: CodecNode) -> None:
+        """Begin a run."""
+        self._node = node
+        self._last = None
+
+    def end(self) -> None:
+        """End the run: what the loop drove may go."""
+        self._node = None
+
+    def changed(self, what: str) -> bool:
+        """Make CAPTURE ready for the stream that the decoder found; True where its format may not be possible.
+
+        Parameters
+        ----------
+        what : str
+            ``stream``: a header was read; ``damaged``: the first picture is; ``nothing``: there was no header.
+        """
+        planned = self.planned
+        if what == "nothing":
+            raise NegotiationError(f"{self.who} found no stream in what it was given")
+        if what == "damaged":
+            raise NegotiationError(self._impossible())
+        now = caps_of(self.pad.device.get_format(self.pad.type))
+        self._own = now
+        visible = visible_size(self.pad.device, False)
+        size = visible[2:] if visible is not None else None
+        if size not in (None, planned.size) or now.width < planned.width or now.height < planned.height:
+            found = size or now.size
+            raise NegotiationError(
+                f"{self.who}: the stream is {found[0]}x{found[1]}, and {planned.width}x{planned.height} was agreed; "
+                "tell the size before the decoder (caps with width and height). A change of resolution in mid-stream "
+                "cannot be followed yet"
+            )
+        assert self._node is not None
+        state = now.fourcc, self._node.frames_out
+        if state == self._last:  # the format that was set makes the decoder think that the stream changed
+            raise NegotiationError(self._impossible())
+        self._last = state
+        if fits(now, planned):
+            self.pad.queue.stop()
+        else:
+            self._set_up_again(now)
+        self._check_count()
+        self.pad.queue.start()
+        return now.fourcc != planned.fourcc
+
+    def _impossible(self) -> str:
+        assert self._own is not None
+        own = str(self._own.format)
+        return (
+            f"{self.who} cannot give {self.planned.format} from this stream; its own choice is {own}: give "
+            f"format={own!r}, or one that differs from it in the order of its planes only"
+        )
+
+    def _set_up_again(self, now: LinkCaps) -> None:
+        """Set the format once more: reading the header put the driver's own choice in its place.
+
+        Only a queue without buffers lets its format be set. So the buffers are taken from it, and come back as foreign
+        ones: nobody else notices, and no frame is copied.
+        """
+        planned, queue = self.planned, self.pad.queue
+        pool, memory, count = queue.pool, queue.memory, queue.count
+        assert pool is not None
+        shared = all(buffer.fd >= 0 for buffers in pool.slot_buffers for buffer in buffers)
+        if memory == MMAP and not (shared and "dmabuf" in self.pad.memories):
+            raise NegotiationError(
+                f"{self.who} chose {now.format} {now.width}x{now.height} when it had read the stream, and "
+                f"{planned.format} was agreed; give format={str(now.format)!r}, or capture_io_mode='dmabuf'"
+            )
+        queue.close()
+        granted = self.pad.set_format(planned.format, now.width, now.height, code=planned.fourcc)
+        if not fits(granted, planned):
+            raise NegotiationError(
+                f"{self.who} needs {granted.memory_planes} (bytes of a picture and of a row) for this stream, and "
+                f"buffers of {planned.memory_planes} were agreed"
+            )
+        sizes = [size for size, _ in granted.memory_planes]
+        queue.use_foreign(DMABUF if memory == MMAP else memory, count, sizes, pool, minimum=min(2, count))
+
+    def _check_count(self) -> None:
+        self.pad.read_minimum(again=True)
+        if self.pad.queue.count < self.pad.holds:
+            raise NegotiationError(
+                f"{self.who} needs {self.pad.holds} buffers for this stream and has {self.pad.queue.count}; "
+                f"give buffers={self.pad.holds + 3}"
+            )
+
+
+def fits(now: LinkCaps, planned: LinkCaps) -> bool:
+    """Tell whether buffers that were planned for one format do for another."""
+    return (
+        now.fourcc == planned.fourcc
+        and len(now.memory_planes) == len(planned.memory_planes)
+        and all(
+            size <= room and line == rows
+            for (size, line), (room, rows) in zip(now.memory_planes, planned.memory_planes, strict=True)
+        )
+    )

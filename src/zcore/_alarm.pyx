@@ -1,0 +1,83 @@
+"""Wait for a device and for a time with one descriptor."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, itimerspec, timespec
+
+from zcore._errors cimport check
+from zcore._sys cimport sys_close, sys_read
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLLIN
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+    struct epoll_event:
+        uint32_t events
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec *value, itimerspec *old)
+    enum:
+        TFD_CLOEXEC
+        TFD_NONBLOCK
+        TFD_TIMER_ABSTIME
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
+    """
+    int zc_errno(int value) nogil
+
+
+@cython.final
+cdef class Alarm:
+    """Something to wait on that is readable when a device is, or when a time has come.
+
+    Parameters
+    ----------
+    fd : int
+        The device's descriptor, which stays the caller's.
+    name : str
+        For messages.
+    """
+
+    def __cinit__(self):
+        self.fd = self.timer = -1
+
+    def __init__(self, int fd, str name):
+        cdef epoll_event event
+        cdef int flags = TFD_CLOEXEC | TFD_NONBLOCK
+        self.timer = check(zc_errno(timerfd_create(CLOCK_MONOTONIC, flags)), "timerfd_create", name)
+        self.fd = check(zc_errno(epoll_create1(EPOLL_CLOEXEC)), "epoll_create1", name)
+        memset(&event, 0, sizeof(event))
+        event.events = EPOLLIN
+        for one in (fd, self.timer):
+            check(zc_errno(epoll_ctl(self.fd, EPOLL_CTL_ADD, one, &event)), "EPOLL_CTL_ADD", name)
+
+    def __dealloc__(self):
+        for fd in (self.fd, self.timer):
+            if fd >= 0:
+                sys_close(fd)
+
+    cdef void ring_at(self, int64_t when_ns) noexcept nogil:
+        cdef itimerspec when
+        memset(&when, 0, sizeof(when))
+        when.it_value.tv_sec = when_ns // 1000000000
+        when.it_value.tv_nsec = when_ns % 1000000000
+        timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL)
+
+    cdef void silence(self) noexcept nogil:
+        cdef uint64_t ticks
+        sys_read(self.timer, &ticks, sizeof(ticks))
+
+
+cdef int64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec

@@ -1,0 +1,22 @@
+# Stateful encoders and decoders, as a chain's loop drives them.
+from libc.stdint cimport uint32_t, uint64_t
+
+from zcore._nodes cimport ConvertNode
+from zcore._pool cimport Slot
+
+
+cdef class CodecNode(ConvertNode):
+    cdef object changed  # called where the decoder tells of a new stream, or failed
+    cdef readonly object error  # what `changed` raised
+    cdef bint decoder
+    cdef bint waiting  # CAPTURE starts when the decoder has read the stream's header
+    cdef bint stop_sent
+    cdef bint no_stop  # the driver has no command to drain
+    cdef bint drop_corrupted
+    cdef readonly bint doubtful  # the format was not the driver's own choice: the first picture tells
+    cdef readonly uint64_t corrupted_drops
+
+    cdef int ask(self, const char *what) noexcept with gil
+    cdef int look_for_change(self) noexcept nogil
+    cdef int find_end(self, int moved) noexcept nogil
+    cdef int drain(self) noexcept nogil

@@ -1,0 +1,215 @@
+"""Encoders and decoders as the loop sees them: a mem-to-mem device with a stream that begins, changes and ends."""
+
+cimport cython
+from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENOTTY, EPIPE
+from libc.stdint cimport uint32_t
+
+from zcore._chain cimport Link
+from zcore._nodes cimport ConvertNode
+from zcore._pool cimport Slot, slot_drop
+from zcore._v4l2 cimport Queue
+from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
+from zcore._v4l2_codec cimport codec_source_change, codec_stop
+from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLLIN
+        EPOLLPRI
+        EPOLLOUT
+        EPOLLERR
+        EPOLLHUP
+
+cdef extern from "<errno.h>" nogil:
+    enum:
+        ECANCELED
+
+cdef uint32_t FAILED = EPOLLERR | EPOLLHUP
+
+
+@cython.final
+cdef class CodecNode(ConvertNode):
+    """A stateful encoder or decoder.
+
+    At the end of its input it is told to drain (V4L2_ENC_CMD_STOP, V4L2_DEC_CMD_STOP) and gives everything up to the
+    buffer with the flag LAST. A driver without that command is waited for as a converter is.
+
+    Parameters
+    ----------
+    changed : callable
+        For a decoder: called with ``"stream"`` when the driver has read the header of a stream, to make CAPTURE ready
+        and start it; with ``"damaged"`` when the first picture of a doubtful format came damaged; with ``"nothing"``
+        when the input ended without a stream. It gives True where the format is doubtful. What it raises ends the run.
+    """
+
+    def __init__(self, str name, Queue output not None, Queue capture not None, Link source not None,
+                 Link sink not None, *, changed=None, bint drop_corrupted=False):
+        ConvertNode.__init__(self, name, output, capture, source, sink)
+        self.changed = changed
+        self.decoder = changed is not None
+        self.waiting = self.decoder and capture.c_state != QUEUE_STREAMING
+        self.drop_corrupted = drop_corrupted
+
+    cdef int step(self) noexcept nogil:
+        cdef int fed, taken, told = 0, given, ended, result
+        if self.done:
+            return 0
+        if self.capture.c_state == QUEUE_STREAMING:
+            result = self.capture.refill()
+            if result < 0:
+                self.operation = "VIDIOC_QBUF"
+                return result
+        fed = self.feed()
+        if fed < 0:
+            return fed
+        taken = self.take_back()
+        if taken < 0:
+            return taken
+        if self.waiting and (fed or taken or self.ready & EPOLLPRI):
+            self.ready &= ~<uint32_t>EPOLLPRI
+            told = self.look_for_change()
+            if told < 0:
+                return told
+        given = self.give()
+        if given < 0:
+            return given
+        ended = self.find_end(fed + taken + told + given)
+        if ended < 0:
+            return ended
+        return fed + taken + told + given + ended
+
+    cdef int feed(self) noexcept nogil:
+        cdef Slot *slot
+        cdef int result, moved = 0
+        while self.source.count and self.output.queued_count < self.output.count:
+            slot = self.source.pop()
+            if slot.planes[0].used <= slot.planes[0].data_offset:  # no payload: the kernel would take it for a full one
+                slot_drop(slot)
+                moved += 1
+                continue
+            result = self.output.queue_slot(slot)
+            if result < 0:
+                slot_drop(slot)
+                self.operation = "VIDIOC_QBUF"
+                return result
+            self.frames_in += 1
+            moved += 1
+        return moved
+
+    cdef int give(self) noexcept nogil:
+        cdef Slot *slot = NULL
+        cdef int result
+        if self.capture.c_state != QUEUE_STREAMING or not self.capture.queued_count:
+            return 0
+        if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room():
+            return 0
+        self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
+        result = self.capture.dequeue(&slot)
+        if result == -EAGAIN:
+            return 0
+        if result == -EPIPE:  # LAST was on a buffer that is out already
+            return 1
+        if result < 0:
+            self.operation = "VIDIOC_DQBUF"
+            return result
+        if not slot.planes[0].used and self.capture.c_state == QUEUE_ENDED:  # marks the end and is no picture
+            slot_drop(slot)
+            return 1
+        if slot.meta.flags & V4L2_BUF_FLAG_ERROR:
+            if self.doubtful:
+                slot_drop(slot)
+                return self.ask(b"damaged")
+            if self.drop_corrupted:
+                self.corrupted_drops += 1
+                slot_drop(slot)
+                return 1
+        self.doubtful = False
+        self.frames_out += 1
+        self.sink.push(slot)
+        return 1
+
+    cdef int look_for_change(self) noexcept nogil:
+        cdef int result = codec_source_change(self.output.fd.number)
+        if result == -ENOTTY:
+            return 0
+        if result < 0:
+            self.operation = "VIDIOC_DQEVENT"
+            return result
+        if result == 0:
+            return 0
+        self.waiting = False
+        self.stop_sent = False  # restarting CAPTURE makes the driver forget that it drains
+        self.ready |= EPOLLIN
+        return self.ask(b"stream")
+
+    cdef int ask(self, const char *what) noexcept with gil:
+        """1 = go on, -ECANCELED = it raised."""
+        try:
+            self.doubtful = bool(self.changed((<bytes>what).decode()))
+            return 1
+        except BaseException as error:
+            self.error = error
+            self.operation = "decode"
+            return -ECANCELED
+
+    cdef int find_end(self, int moved) noexcept nogil:
+        """Drain when the input is over; be done when everything came out. Gives 1 where that moved something."""
+        cdef int result
+        cdef bint drained = self.source.closed and self.source.count == 0
+        if self.capture.c_state == QUEUE_ENDED:
+            if self.decoder:
+                result = self.look_for_change()
+                if result:
+                    return result
+            if not self.stop_sent and not (self.no_stop and drained):  # it ended by itself, in mid-stream
+                self.operation = "VIDIOC_DQBUF"
+                return -EPIPE
+            self.done = True
+            self.sink.close()
+            return 1
+        if not drained or moved:
+            return 0
+        if not self.frames_in:
+            self.done = True
+            self.sink.close()
+            return 1
+        if self.waiting:  # for the header of a stream, of which only scraps came
+            return 0 if self.output.queued_count or self.patient() else self.ask(b"nothing")
+        if not self.stop_sent and not self.no_stop:
+            return self.drain()
+        if self.no_stop and not self.output.queued_count:
+            self.ready |= EPOLLIN
+            result = self.give()
+            if result:
+                return result
+            if self.sink.has_room() and not self.missing_may_come():
+                self.done = True
+                self.sink.close()
+                return 1
+        return 0
+
+    cdef int drain(self) noexcept nogil:
+        cdef int result = codec_stop(self.output.fd.number, self.decoder)
+        if result == -ENOTTY or result == -EINVAL:
+            self.no_stop = True
+            return 1
+        if result < 0 and result != -EBUSY:  # it drains already
+            self.operation = "VIDIOC_DECODER_CMD" if self.decoder else "VIDIOC_ENCODER_CMD"
+            return result
+        self.stop_sent = True
+        self.ready |= EPOLLIN
+        return 1
+
+    cdef uint32_t wants(self) noexcept nogil:
+        cdef uint32_t events = 0
+        if self.done:
+            return 0
+        if self.output.queued_count:
+            events |= EPOLLOUT
+            if self.waiting:
+                events |= EPOLLPRI
+        # Without a buffer in either queue poll() says EPOLLERR for ever; after LAST it says EPOLLIN for ever.
+        if self.capture.queued_count and self.capture.c_state == QUEUE_STREAMING and self.sink.has_room():
+            events |= EPOLLIN
+        return events

@@ -1,0 +1,59 @@
+"""Changes while a chain runs: the source has another resolution."""
+
+import time
+
+import pytest
+
+import zcore
+from testbed import drivers
+from zcore.stages.timings import follow_signal
+
+SELECTED = 4  # of "DV Timings Signal Mode": what the control "DV Timings" says
+
+
+@pytest.fixture
+def hdmi():
+    with drivers.vivid(n_devs=1, node_types=0x1, num_inputs=1, input_types=3) as nodes:
+        yield nodes.one("capture").path
+
+
+def switch(camera, timings):
+    camera.control("DV Timings Signal Mode", SELECTED)
+    camera.control("DV Timings", timings)
+
+
+def run_and_switch(camera, seen, timings, frames=60):
+    chain = zcore.Chain(camera, zcore.Callback(lambda frame: seen.append(frame.size)))
+    with chain:
+        chain.start(frames=frames)
+        until = time.monotonic() + 60
+        while len(seen) < 5 and time.monotonic() < until:
+            time.sleep(0.02)
+        switch(camera, timings)
+        return chain.wait(120)
+
+
+def test_chain_goes_on_with_the_new_resolution(hdmi):
+    seen = []
+    with zcore.Capture(hdmi) as camera:
+        switch(camera, 0)
+        follow_signal(camera.output.device)
+        report = run_and_switch(camera, seen, 7)
+    sizes = list(dict.fromkeys(seen))
+    assert len(sizes) == 2, sizes
+    assert len(seen) == report.frames == 60
+    assert len(report.replanned) == 1
+    assert "another resolution" in report.replanned[0]
+    assert report.zero_copy
+    assert report.links[0].frames == 60
+
+
+def test_size_that_the_user_fixed_stays(hdmi):
+    with zcore.Capture(hdmi) as camera:
+        switch(camera, 0)
+        follow_signal(camera.output.device)
+    seen = []
+    with zcore.Capture(hdmi, size=(640, 480)) as camera:
+        report = run_and_switch(camera, seen, 7)
+    assert len(report.replanned) == 1  # vivid scales the new picture to it
+    assert set(seen) == {(640, 480)}
