@@ -195,7 +195,7 @@ class Chain:
                 runner.run(stall_timeout)
             except DeviceError as error:
                 failed = wiring.owner.get(runner.failed)
-                if failed is None or not failed.renew():
+                if failed is None or not failed.recover():
                     raise
                 why = f"{failed.name} failed and has changed: {error}"
             seconds = time.monotonic() - started

@@ -146,7 +146,7 @@ class Plan(Sequence[LinkPlan]):
                 lines.append(f"  {link.sink.name} was put in by the plan: {link.inserted}")
             lines.append("  zero-copy" if link.zero_copy else f"  COPIES EVERY FRAME: {link.reason or link.inserted}")
             lines += [f"  rejected {what}: {why}" for what, why in [*link.rejected, *grouped(link.alternatives)]]
-        verdict = "no frame is copied" if self.zero_copy else f"each frame is copied {self.copies} times"
+        verdict = "no frame is copied" if self.zero_copy else f"each frame is copied {_times(self.copies)}"
         return "\n".join([*lines, f"{verdict}; {self.tried} plan{'s' * (self.tried != 1)} tried"])
 
     def close(self) -> None:
@@ -200,6 +200,10 @@ class Plan(Sequence[LinkPlan]):
                     f"{', color=red, fontcolor=red' if copies else ''}];"
                 )
         return "\n".join([*dict.fromkeys(lines), "}"])
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _through(link: LinkPlan) -> str:

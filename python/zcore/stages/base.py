@@ -267,8 +267,12 @@ class Stage(ABC):
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
 
+    def recover(self) -> bool:
+        """Look at the device again after it failed; True where it is another now, and a new plan may go on with it."""
+        return False
+
     def renew(self) -> bool:
-        """Look at the device again after it changed or failed; True where a new plan may go on with it.
+        """Follow a device that told of a change; True where a new plan may go on with it.
 
         Raises
         ------

@@ -132,6 +132,7 @@ class Display(Stage, SinkMixin):
         self._wishes = Wishes()
         self._accepted: list[Format] | None = None
         self._started = False
+        self._mode_is_gone = False
 
     # Opening and closing
 
@@ -285,10 +286,22 @@ class Display(Stage, SinkMixin):
         scanout, self._scanout = self._scanout, None
         if scanout is None:
             return
-        if self._started and self._card is not None and self._screen is not None:
+        if self._started and self._card is not None and self._screen is not None and not self._mode_is_gone:
             self._screen.show_black()
-        self._started = False
+        self._started = self._mode_is_gone = False
         scanout.release()
+
+    def recover(self) -> bool:
+        """Look again after a commit has failed; True where the display has another mode or connector now."""
+        before = self._route
+        if before is None:
+            return False
+        try:
+            now = self._choose(*self._caps.format.require_drm(), self._caps.size)
+        except (ChainError, DeviceError):  # nothing is connected: the failure of the commit is the reason to tell
+            return False
+        self._mode_is_gone = (now.connector.id, now.mode.raw) != (before.connector.id, before.mode.raw)
+        return self._mode_is_gone
 
     def start(self) -> None:
         """Set the mode, with a black picture that the first frame replaces."""

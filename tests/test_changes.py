@@ -1,0 +1,57 @@
+"""A display whose mode goes away, and a source that changes, while a chain runs on the fake kernel."""
+
+import errno
+
+import pytest
+
+import zcore
+from fakekernel import FakeCard
+from fakekernel.kernel import Refusal
+
+CARD = "/dev/dri/card0"
+
+
+class Monitor:
+    """Somebody changes the monitor after some frames: the old mode is refused from then on."""
+
+    def __init__(self, card, after, size):
+        self.card = card
+        self.after = after
+        self.size = size
+        self.flips = 0
+        self.gone = False
+        self.atomic = card.drm_ioctl_mode_atomic
+        card.drm_ioctl_mode_atomic = self.commit
+
+    def commit(self, file, argument):
+        modeset = argument.flags & 0x400
+        if not modeset:
+            self.flips += 1
+            if self.flips == self.after:
+                self.gone = True
+                self.card.width, self.card.height = self.size
+        if self.gone and not modeset:
+            raise Refusal(errno.EINVAL, "the mode is gone")
+        self.atomic(file, argument)
+        if modeset:
+            self.gone = False
+
+
+def test_chain_goes_on_with_another_mode(fake_kernel):
+    card = FakeCard(fake_kernel, auto=True)
+    Monitor(card, 5, (800, 600))
+    source, display = zcore.TestSource("XR24", (64, 16)), zcore.Display(CARD)
+    report = zcore.Chain(source, display).run(frames=20)
+    assert len(report.replanned) == 1
+    assert "display" in report.replanned[0]
+    assert "EINVAL" in report.replanned[0]
+    assert report.links[0].frames >= 18  # those that were on their way to the old mode are lost
+
+
+def test_failure_without_another_mode_is_told(fake_kernel):
+    card = FakeCard(fake_kernel, auto=True)
+    Monitor(card, 5, (card.width, card.height))
+    with pytest.raises(zcore.DeviceError, match="EINVAL") as caught:
+        zcore.Chain(zcore.TestSource("XR24", (64, 16)), zcore.Display(CARD)).run(frames=20)
+    assert caught.value.report.frames <= 5
+    del caught
