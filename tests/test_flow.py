@@ -1,5 +1,7 @@
 """Branches, queues between threads, and functions that look at what passes."""
 
+import gc
+import os
 import threading
 import time
 
@@ -218,3 +220,45 @@ def test_wrong_options():
         Queue(leaky="yes")
     with pytest.raises(ValueError, match="0 \\(none\\) or more"):
         Queue(-1)
+
+
+def test_closing_a_chain_that_runs_stops_it():
+    sink = Collector()
+    chain = zcore.Chain(source(rate=100), Queue(), sink.stage)
+    chain.start()
+    deadline = time.monotonic() + 20
+    while len(sink.seen) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    chain.close()
+    assert chain.wait(20).frames >= 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("zcore chain")]
+
+
+@pytest.mark.parametrize("what", ["close", "run"])
+def test_a_stage_cannot_close_or_run_its_own_chain(what):
+    def meddle(frame):
+        chain.close() if what == "close" else chain.run(frames=1)
+
+    chain = zcore.Chain(source(), zcore.Callback(meddle))
+    with pytest.raises(ChainError, match="call stop\\(\\) there" if what == "close" else "runs already"):
+        chain.run(frames=3)
+    assert chain.run.__self__ is chain
+
+
+def test_closed_chain_keeps_no_descriptors():
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with zcore.Chain(source(), Queue(), zcore.Callback(lambda frame: None)) as chain:
+                chain.run(frames=3)
+            del chain
+        assert len(os.listdir("/proc/self/fd")) <= before
+    finally:
+        gc.enable()
+
+
+def test_too_many_branches():
+    tee = Tee(name="t")
+    with pytest.raises(ChainError, match="t has 17 branches and 16 are possible"):
+        zcore.Chain(links=[(source(), tee), *((tee, Collector().stage) for _ in range(17))])

@@ -15,6 +15,7 @@ from zcore.negotiate import Plan, Planner
 from zcore.report import Report, joined
 from zcore.running import Runner
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
+from zcore.stages.flow import Passing
 from zcore.wiring import Wiring
 
 FRUITLESS = 4  # plans without a frame until a chain that is planned again and again is given up
@@ -53,6 +54,9 @@ class Chain:
         self._stop_asked = False
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._run_thread: threading.Thread | None = None
         self._outcome: Report | BaseException | None = None
         self._ledger = Ledger()
 
@@ -93,7 +97,7 @@ class Chain:
                     stage.open()
             self._plan = Planner(self.graph, strict).plan()
         except BaseException:
-            self.close()
+            self._close()
             raise
         return self._plan
 
@@ -139,6 +143,10 @@ class Chain:
         """
         if frames is not None and frames < 0:
             raise ValueError(f"frames is 0 or more, not {frames}")
+        if not self._idle.is_set():
+            raise ChainError("the chain runs already")
+        self._idle.clear()
+        self._run_thread = threading.current_thread()
         self._stop_asked = False
         reports: list[Report] = []
         replanned: list[str] = []
@@ -167,7 +175,9 @@ class Chain:
             for stage in self.graph.stages:
                 stage.run_ends()
             if not self._kept_open:
-                self.close()
+                self._close()
+            self._run_thread = None
+            self._idle.set()
 
     def _stretch(
         self,
@@ -289,12 +299,31 @@ class Chain:
             runner.stop()
 
     def close(self) -> None:
-        """Close the stages that the chain opened, sinks first; a second call does nothing."""
+        """Close the stages that the chain opened, sinks first; a chain that runs is stopped. Twice does no harm.
+
+        Raises
+        ------
+        ChainError
+            It was called from within the run; call :meth:`stop` there.
+        """
+        while not self._idle.is_set():
+            self._refuse_from_within("closed")
+            self.stop()
+            self._idle.wait(0.1)
+        self._close()
+
+    def _refuse_from_within(self, done: str) -> None:
+        runner = self._runner
+        threads = {self._run_thread, *(runner.threads if runner is not None else ())}
+        if threading.current_thread() in threads:
+            raise ChainError(f"a chain cannot be {done} by one of its own stages while it runs; call stop() there")
+
+    def _close(self) -> None:
         opened, self._opened = self._opened, []
         plan, self._plan = self._plan, None
         self._ledger = Ledger()
         for stage in reversed(self.graph.stages):
-            if stage in opened:
+            if stage in opened or isinstance(stage, Passing):
                 stage.close()
             elif stage.is_open:  # the caller's own: only what this chain set up in it goes
                 if isinstance(stage, SinkMixin):

@@ -10,6 +10,8 @@ from zcore.errors import ChainError
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
 from zcore.stages.flow import CapsFilter, Passing, Tee
 
+MOST_BRANCHES = 16  # of the native tee
+
 
 @dataclass(eq=False)
 class Branch:
@@ -122,6 +124,11 @@ class Graph:
 
     def _check_ends(self) -> None:
         for stage in self.stages:
+            if len(self.following[stage]) > MOST_BRANCHES:
+                raise ChainError(
+                    f"{stage.name} has {len(self.following[stage])} branches and {MOST_BRANCHES} are possible; put a "
+                    "tee behind one of them"
+                )
             linked = bool(self.following[stage]), stage in self.before
             if isinstance(stage, Passing) and linked != (True, True):
                 raise ChainError(f"nothing {'follows' if linked[1] else 'comes before'} {stage.name}; link it")
@@ -143,14 +150,11 @@ class Graph:
             raise ChainError("the stages form a ring: " + ", ".join(stage.name for stage in self.stages))
 
     def _domain(self, source: Stage) -> Domain:
-        branches: list[Branch] = []
+        return Domain(source, list(self._branches(source, [])))
 
-        def follow(stage: Stage, passing: list[Stage]) -> None:
-            for after in self.following[stage]:
-                if isinstance(after, Passing):
-                    follow(after, [*passing, after])
-                else:
-                    branches.append(Branch(after, passing))
-
-        follow(source, [])
-        return Domain(source, branches)
+    def _branches(self, stage: Stage, passing: list[Stage]) -> Iterator[Branch]:
+        for after in self.following[stage]:
+            if isinstance(after, Passing):
+                yield from self._branches(after, [*passing, after])
+            else:
+                yield Branch(after, passing)

@@ -33,6 +33,7 @@ class Runner:
             self.close()
             raise
         self._failure: BaseException | None = None
+        self.threads: list[threading.Thread] = []
         self.failed = ""  # name of the node that failed first
         self._lock = threading.Lock()
 
@@ -44,7 +45,7 @@ class Runner:
         StallError, DeviceError, Exception
             The first failure of any loop; the others are stopped then.
         """
-        threads = [
+        threads = self.threads = [
             threading.Thread(target=self._drive, args=(loop, stall_timeout, -1), name=f"zcore chain {number}")
             for number, loop in enumerate(self.loops[1:], 1)
         ]

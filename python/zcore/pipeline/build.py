@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zcore.caps import CapsError
 from zcore.chain import Chain
 from zcore.errors import ChainError
 from zcore.pipeline.blueprint import Blueprint, Element
@@ -28,7 +29,10 @@ def build(blueprint: Blueprint, *, require_zero_copy: bool | None = None) -> Cha
             while (name := f"capsfilter{number}") in names:
                 number += 1
             names.add(name)
-            between = CapsFilter(caps, name=name)
+            try:
+                between = CapsFilter(caps, name=name)
+            except CapsError as error:
+                raise LaunchError(f"{name}: {error.reason} in {error.text}", blueprint.text, joint.position) from error
             links.append((before, between))
             before = between
         links.append((before, stages[joint.sink]))

@@ -92,6 +92,10 @@ def software_caps(
         Further fields of :class:`LinkCaps`.
     """
     layout = fmt.layout(*size, bytesperline or None, size=payload)
+    if layout.size >= 1 << 31:
+        raise NegotiationError(
+            f"a frame of {size[0]}x{size[1]} in {fmt} has {layout.size} bytes, and a buffer has less than 2 GiB"
+        )
     memories: tuple[tuple[int, int], ...] = ((layout.size, layout.planes[0].stride),)
     code = fmt.v4l2
     if separate and len(layout.planes) > 1:

@@ -10,6 +10,7 @@ from zcore._flow import FrameQueue, PassNode, QueueInNode, QueueOutNode, TeeNode
 from zcore._frame import Frame
 from zcore._pool import Pool
 from zcore.caps import Caps
+from zcore.caps.video import check
 from zcore.stages.base import Stage
 
 LEAKY = ("no", "upstream", "downstream")
@@ -49,6 +50,7 @@ class CapsFilter(Passing):
     def __init__(self, caps: Caps | str, name: str | None = None):
         super().__init__(name)
         self.caps = Caps.parse(caps) if isinstance(caps, str) else caps
+        check(self.caps)
 
     def __repr__(self) -> str:
         return f"<CapsFilter {self.name} {self.caps}>"
@@ -192,6 +194,10 @@ class Queue(Passing):
             pools=pools,
         )
         return QueueInNode(self.name, self._queue, source), QueueOutNode(self.name, self._queue, sink)
+
+    def close(self) -> None:
+        """Let go of the buffers."""
+        self._queue = None
 
     def flush(self) -> int:
         """Drop what waits in it; gives the number of frames."""
