@@ -208,9 +208,10 @@ class Planner:
             tried = next((why for what, why in need.rejected if what.split()[0] in both), "")
             if tried:
                 return f"{who} takes no {choice.format}, and {names_of(both)} cannot be had: {tried}"
-            given = list(need.formats.values())
+            given = names_of(list(need.formats.values()))
             behind = " behind " + ", ".join(f.name for f in need.common) if need.common else ""
-            return f"{need.source.name}{behind} gives {names_of(given)}, {who} take{'' if filters else 's'} {names_of(need.targets(branch))}"
+            verb = "take" if filters else "takes"
+            return f"{need.source.name}{behind} gives {given}, {who} {verb} {names_of(need.targets(branch))}"
         width, height = choice.state.size
         who = " and ".join([sink.name, *(f"{f.name} ({f.caps})" for f in need.branches[branch].filters)])
         return f"{need.source.name} gives {width}x{height}, which {who} will not have"
