@@ -326,7 +326,7 @@ class FakeCard(FakeProperties, Device):
         for id in planes.values():
             if id:
                 for memory in self.framebuffer(id).objects:
-                    memory.check_idle(self.path)
+                    memory.check_idle(self.path, reads=True)
                     if memory.owner and not memory.owner[0].output:
                         self.kernel.complain(f"{memory.label} is shown while {memory.owner[0].device.path} fills it")
         self.pending = (file, planes, user_data, event)

@@ -190,7 +190,7 @@ class FakeQueue:
         return memory, length, userptr, used, start, fd
 
     def claim(self, memory, index):
-        memory.check_idle(self.device.path)
+        memory.check_idle(self.device.path, reads=self.output)
         if memory.owner not in (None, (self, index)):
             other, _ = memory.owner
             if not (other.output and self.output):  # two devices may read one buffer
