@@ -23,7 +23,13 @@ def works() -> bool:
     override = os.environ.get("ZCORE_TESTBED_KVM")
     if override:
         return override != "0"
-    return os.access("/dev/kvm", os.R_OK | os.W_OK) and _runs_code()
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and _has_virtualisation() and _runs_code()
+
+
+def _has_virtualisation() -> bool:
+    with open("/proc/cpuinfo") as lines:
+        flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return "vmx" in flags or "svm" in flags
 
 
 def _runs_code() -> bool:
