@@ -171,10 +171,10 @@ def nodes(name: str) -> Nodes:
     """Nodes that driver ``name`` has now; empty while one of them is not usable yet."""
     found = []
     for entry in sorted(Path("/sys/class/video4linux").glob("*"), key=_number):
-        if not entry.name.startswith("v4l-subdev") and _driver_of(entry) == name:
+        if not entry.name.startswith("v4l-subdev") and driver_of(entry) == name:
             found.append(_video_node(entry, name))
     for entry in sorted(Path("/sys/class/drm").glob("card*"), key=_number):
-        if "-" not in entry.name and _driver_of(entry) == name:  # card0-Virtual-1 is a connector
+        if "-" not in entry.name and driver_of(entry) == name:  # card0-Virtual-1 is a connector
             path = f"/dev/dri/{entry.name}"
             found.append(Node(path, entry.name, name, "display") if os.path.exists(path) else None)
     ready = [node for node in found if node is not None]
@@ -216,7 +216,7 @@ def _video_node(entry: Path, driver: str) -> Node | None:
     return Node(path, name, driver, kind_of(caps), caps)
 
 
-def _driver_of(entry: Path) -> str:
+def driver_of(entry: Path) -> str:
     """Name of the driver behind a class device; some virtual devices have none of their own, but their parent has."""
     for link in ("device/driver", "device/device/driver"):
         if (entry / link).exists():

@@ -44,6 +44,7 @@ def test_kind_says_where_it_comes_from(machine, kind, allocator):
     assert allocate(4096, kind).allocator == allocator
 
 
+@pytest.mark.proves("DMA_BUF_SET_NAME_B")
 def test_name_reaches_the_kernel(machine):
     buffers = [allocate_udmabuf(4096, "one"), allocate_heap(4096, name="two")]
     assert [machine.buffers[buffer.identity].name for buffer in buffers] == ["one", "two"]
@@ -62,6 +63,7 @@ def test_auto_on_a_machine_without_allocators(fake_kernel):
     assert buffer.sync_calls == 0
 
 
+@pytest.mark.proves("T48")
 def test_unknown_kind_and_unknown_heap(machine):
     with pytest.raises(DeviceNotFoundError, match="known are"):
         allocate(4096, "cma")
@@ -86,6 +88,7 @@ def test_buffers_are_separate(machine):
     assert len({buffer.identity for buffer in kept}) == 12
 
 
+@pytest.mark.proves("T48")
 def test_heaps_lists_the_directory(tmp_path, monkeypatch):
     monkeypatch.setattr(_alloc, "HEAP_DIRECTORY", str(tmp_path))
     for name in ("system", "linux,cma"):

@@ -22,6 +22,7 @@ def test_stop_before_the_run(bench):
     assert bench.run() == OK
 
 
+@pytest.mark.proves("T6")
 def test_stop_from_another_thread_wakes_the_loop(bench):
     link = bench.link()
     pool = bench.camera(link)
@@ -150,6 +151,7 @@ def test_python_sink_that_keeps_frames_starves_the_camera_until_it_drops_them(be
     assert pool.stats["free"] + bench.camera_queue.queued_count == 4
 
 
+@pytest.mark.proves("T5")
 def test_starved_loop_sleeps(bench):
     """With all buffers held nothing can happen, and nothing does: no spinning on POLLERR, bells or free counts."""
     link, kept = bench.link(), []
@@ -273,6 +275,7 @@ def test_failures_around_a_converter_leak_nothing(bench, call, code, after):
     assert camera_pool.stats["free"] == pool.stats["free"] == 4
 
 
+@pytest.mark.proves("T16")
 def test_driver_that_names_a_wrong_buffer_ends_the_chain(bench):
     failing(bench)
     camera = bench.fake_camera
@@ -299,6 +302,7 @@ def test_pool_that_was_not_attached_ends_the_chain(bench):
     assert bench.run() == (-errno.ENOENT, bench.nodes[1])
 
 
+@pytest.mark.proves("drm-kms:unplug")
 def test_unplugged_card_ends_the_chain(bench):
     link = bench.link()
     pool = bench.camera(link, auto=1000)

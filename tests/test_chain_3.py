@@ -46,6 +46,7 @@ def test_exception_in_a_source_and_in_a_transform_leaks_nothing(bench):
     assert pool.stats["free"] == out.stats["free"] == 2
 
 
+@pytest.mark.proves("T33")
 def test_view_of_a_frame_that_goes_on_to_a_device_is_an_error(bench):
     """Its END would come after the device got the buffer."""
     link, kept = bench.link(), []
@@ -82,6 +83,7 @@ def test_failing_bracket_ends_a_copy(bench):
     assert pool.stats["free"] == 2
 
 
+@pytest.mark.proves("T31")
 def test_copy_goes_on_after_a_signal(bench):
     first, second, seen = bench.link(), bench.link(), []
     bench.camera(first, auto=5, frames=5)

@@ -21,6 +21,7 @@ def card(fake_kernel):
     return FakeCard(fake_kernel, auto=True)
 
 
+@pytest.mark.proves("drm-kms:modifiers")
 def test_formats_come_with_their_layouts(fake_kernel, card):
     card.modifiers = [TILED, LINEAR]
     with zcore.Display(CARD) as display:
@@ -62,6 +63,7 @@ def test_card_without_modifiers(fake_kernel, card):
         ({1: {SAND}}, TILED, False), ({}, LINEAR, False),
     ],
 )  # fmt: skip
+@pytest.mark.proves("T69")
 def test_linear_implicit_and_tiled_are_three_things(known, modifier, takes):
     assert takes_modifier(known, 1, modifier) == takes
 

@@ -142,6 +142,7 @@ def test_what_properties_take(card):
         ((16, 128), None, {"turned": True, "can_scale": False}, (0, 32, 16, 64), (0, 0, 64, 16)),
     ],
 )
+@pytest.mark.proves("T72")
 def test_placements(frame, area, options, source, target):
     assert placements(frame, (64, 16), area, **options)[0] == (source, target)
 
@@ -235,6 +236,7 @@ def test_present_mode_is_kept_where_asked(fake_kernel, card):
         assert display._route.mode.name == "present"
 
 
+@pytest.mark.proves("drm-kms:restore")
 @pytest.mark.parametrize("restore", [True, False])
 def test_restore_crtc(fake_kernel, card, restore):
     for _ in show(fake_kernel, restore_crtc=restore, plane_properties={"alpha": 5}):

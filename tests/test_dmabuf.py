@@ -15,6 +15,7 @@ from zcore._dmabuf import DmaBuf
 from zcore._errors import DeviceError, DevicePermissionError, DeviceTimeoutError
 
 
+@pytest.mark.proves("T36")
 def test_one_object_for_one_buffer_under_any_number(fake_kernel):
     memory = FakeDmaBuf(fake_kernel, SIZE)
     numbers = [memory.export() for _ in range(3)]
@@ -50,6 +51,7 @@ def test_different_buffers_are_different(fake_kernel):
     assert first.identity != second.identity
 
 
+@pytest.mark.proves("T37")
 def test_a_number_that_is_used_again_is_another_buffer(fake_kernel):
     _, first = new_buffer(fake_kernel)
     identity, number = first.identity, first.fd
@@ -61,6 +63,7 @@ def test_a_number_that_is_used_again_is_another_buffer(fake_kernel):
     assert second.identity == memory.identity != identity
 
 
+@pytest.mark.proves("T36")
 def test_each_import_is_a_buffer_where_inodes_are_shared(fake_kernel, monkeypatch):
     monkeypatch.setattr(_dmabuf, "_UNIQUE", False)  # before Linux 5.3
     memory = FakeDmaBuf(fake_kernel, SIZE)
@@ -68,6 +71,7 @@ def test_each_import_is_a_buffer_where_inodes_are_shared(fake_kernel, monkeypatc
     assert first is not second
 
 
+@pytest.mark.proves("T50")
 def test_dropping_closes_and_unmaps(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     with buffer.access():
@@ -104,6 +108,7 @@ def test_no_object_without_a_buffer():
         DmaBuf()
 
 
+@pytest.mark.proves("T39")
 def test_size_is_the_kernels(fake_kernel):
     memory, buffer = new_buffer(fake_kernel, 5000)
     assert buffer.size == memory.size == 8192
@@ -115,6 +120,7 @@ def test_no_bytes_without_a_frame(fake_kernel):
         memoryview(buffer)
 
 
+@pytest.mark.proves("dma-buf:cpu-access", "T35")
 @pytest.mark.parametrize("access", [READ, WRITE, RW])
 def test_bracket_has_the_same_direction_at_both_ends(fake_kernel, access):
     memory, buffer = new_buffer(fake_kernel)
@@ -126,6 +132,7 @@ def test_bracket_has_the_same_direction_at_both_ends(fake_kernel, access):
     assert (buffer.cpu_users, buffer.sync_calls) == (0, 2)
 
 
+@pytest.mark.proves("T34")
 def test_nested_brackets_of_one_direction_make_one(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     with buffer.access(RW), buffer.access(READ), buffer.access(WRITE):
@@ -133,6 +140,7 @@ def test_nested_brackets_of_one_direction_make_one(fake_kernel):
     assert (memory.starts, memory.ends) == ([RW], [RW])
 
 
+@pytest.mark.proves("T34")
 @pytest.mark.parametrize(("outer", "inner", "union"), [(READ, WRITE, RW), (WRITE, READ, RW), (READ, RW, RW)])
 def test_nested_brackets_end_with_the_union_of_directions(fake_kernel, outer, inner, union):
     memory, buffer = new_buffer(fake_kernel)
@@ -168,6 +176,7 @@ def test_brackets_of_many_threads_are_one_at_a_time(fake_kernel):
     assert memory.open_access == 0  # and the fake has seen no START inside of a bracket that covers it
 
 
+@pytest.mark.proves("T31", "dma-buf:restart", "DMA_BUF_IOCTL_SYNC")
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EINTR])
 def test_sync_is_restarted(fake_kernel, code):
     memory, buffer = new_buffer(fake_kernel)
@@ -199,6 +208,7 @@ def test_failing_upgrade_keeps_the_outer_bracket(fake_kernel):
     assert memory.ends == [READ]
 
 
+@pytest.mark.proves("T31")
 def test_failing_end_is_told(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     buffer.begin_access(WRITE)
@@ -234,6 +244,7 @@ def test_memfd_is_never_asked():
     assert (buffer.sync_calls, buffer.maps) == (0, 1)
 
 
+@pytest.mark.proves("T38")
 def test_mapped_once_for_all_looks(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     assert not buffer.mapped
@@ -264,6 +275,7 @@ def test_failing_map_names_mmap_and_opens_nothing(fake_kernel):
     assert (memory.starts, buffer.cpu_users, buffer.mapped) == ([], 0, False)
 
 
+@pytest.mark.proves("T40")
 def test_read_only_export_can_be_read_and_not_written(fake_kernel):
     memory, buffer = new_buffer(fake_kernel, readonly=True)
     with buffer.access(READ):
@@ -274,6 +286,7 @@ def test_read_only_export_can_be_read_and_not_written(fake_kernel):
     assert buffer.cpu_users == 0
 
 
+@pytest.mark.proves("T35")
 @pytest.mark.parametrize("access", [0, 4, 7, -1])
 def test_wrong_directions_are_refused(fake_kernel, access):
     _, buffer = new_buffer(fake_kernel)
@@ -294,6 +307,7 @@ def test_readers_wait_for_writers_only(fake_kernel):
     assert buffer.wait(RW, 0)
 
 
+@pytest.mark.proves("T32")
 @pytest.mark.parametrize("access", [READ, WRITE])
 def test_fence_that_does_not_signal_is_a_timeout_before_start(fake_kernel, access):
     memory, buffer = new_buffer(fake_kernel)

@@ -35,6 +35,7 @@ def test_exception_of_a_signal_handler_ends_the_wait(fake_kernel, what):
     assert buffer.cpu_users == 0
 
 
+@pytest.mark.proves("T44", "dma-buf:export-sync-file", "DMA_BUF_IOCTL_EXPORT_SYNC_FILE")
 def test_exported_fence_is_a_descriptor_of_its_own(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     memory.pending = WRITE
@@ -45,6 +46,7 @@ def test_exported_fence_is_a_descriptor_of_its_own(fake_kernel):
         assert select.select([fence], [], [], 0)[0]
 
 
+@pytest.mark.proves("T44", "dma-buf:import-sync-file", "DMA_BUF_IOCTL_IMPORT_SYNC_FILE")
 def test_imported_fence_stays_with_its_owner(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     with buffer.export_sync_file() as fence:
@@ -54,6 +56,7 @@ def test_imported_fence_stays_with_its_owner(fake_kernel):
     assert memory.imported == [WRITE, READ]
 
 
+@pytest.mark.proves("T43", "dma-buf:poll")
 def test_kernel_without_sync_files(fake_kernel):
     _, buffer = new_buffer(fake_kernel)
     fake_kernel.fences = False
@@ -69,6 +72,7 @@ def test_other_errors_of_fences_are_raised(fake_kernel, request_name):
         _ = buffer.export_sync_file() if "EXPORT" in request_name else buffer.import_sync_file(buffer.fd)
 
 
+@pytest.mark.proves("T49")
 def test_name_is_cut_to_what_the_kernel_takes(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     assert buffer.set_name("camera 3") is True
@@ -77,6 +81,7 @@ def test_name_is_cut_to_what_the_kernel_takes(fake_kernel):
     assert memory.name == "x" * 31
 
 
+@pytest.mark.proves("T49")
 @pytest.mark.parametrize("code", [errno.ENOTTY, errno.EBUSY])
 def test_name_is_a_courtesy(fake_kernel, code):
     _, buffer = new_buffer(fake_kernel)

@@ -33,6 +33,7 @@ def card(fake):
     made.close()
 
 
+@pytest.mark.proves("DRM_IOCTL_VERSION")
 def test_open_card(card):
     assert (card.path, card.driver, card.atomic, card.writeback) == ("/dev/dri/card0", "fake", True, True)
     assert repr(card) == "<Card /dev/dri/card0 fake>"
@@ -47,6 +48,7 @@ def test_card_over_a_descriptor_that_is_open_already(fake):
     assert fd.closed
 
 
+@pytest.mark.proves("T79", "DRM_IOCTL_SET_CLIENT_CAP")
 def test_card_without_atomic_commits(fake_kernel):
     FakeCard(fake_kernel, atomic=False)
     card = Card("/dev/dri/card0")
@@ -70,6 +72,7 @@ def test_what_is_no_card(fake_kernel):
         Card("/dev/dri/card9")
 
 
+@pytest.mark.proves("T79", "DRM_IOCTL_GET_CAP")
 def test_capabilities(card):
     assert card.get_cap(1) == 1
     assert card.get_cap(5) == 3
@@ -77,6 +80,7 @@ def test_capabilities(card):
     assert card.set_client_cap(99, 1) is False
 
 
+@pytest.mark.proves("DRM_IOCTL_AUTH_MAGIC", "DRM_IOCTL_SET_MASTER", "DRM_IOCTL_DROP_MASTER")
 def test_master(fake, card):
     assert card.is_master
     other = Card("/dev/dri/card0")
@@ -92,6 +96,7 @@ def test_master(fake, card):
     other.close()
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_GETRESOURCES")
 def test_resources(card):
     assert card.resources() == ((CRTC,), (CONNECTOR, UNPLUGGED))
 
@@ -113,6 +118,7 @@ def test_resources_that_grow_in_between_are_asked_again(fake, card, monkeypatch)
     assert card.resources() == ((CRTC,), (CONNECTOR, UNPLUGGED))
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_GETENCODER", "DRM_IOCTL_MODE_GETCONNECTOR")
 def test_connector(card):
     connector = card.connector(CONNECTOR)
     assert (connector.id, connector.type, connector.number, connector.connected) == (CONNECTOR, 11, 1, True)
@@ -130,6 +136,7 @@ def test_unplugged_connector(card):
         card.connector(99)
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_GETPLANERESOURCES", "DRM_IOCTL_MODE_GETPLANE")
 def test_planes(card, fake):
     primary, overlay = card.planes()
     assert primary == Plane(PRIMARY, 0, 0, 1, tuple(fake.formats))
@@ -138,6 +145,7 @@ def test_planes(card, fake):
         card.plane(99)
 
 
+@pytest.mark.proves("T76", "DRM_IOCTL_MODE_GETPROPERTY", "DRM_IOCTL_MODE_OBJ_GETPROPERTIES")
 def test_properties(card, fake):
     found = card.properties(PRIMARY, PLANE_TYPE)
     assert set(found) >= {"type", "FB_ID", "CRTC_ID", "IN_FORMATS", "SRC_X", "CRTC_H"}
@@ -147,6 +155,7 @@ def test_properties(card, fake):
     assert "CRTC_ID" in card.properties(CONNECTOR, CONNECTOR_TYPE)
 
 
+@pytest.mark.proves("T70", "DRM_IOCTL_MODE_GETPROPBLOB")
 def test_in_formats_blob(card, fake):
     blob = card.read_blob(card.properties(PRIMARY, PLANE_TYPE)["IN_FORMATS"].value)
     version, _, count, offset, modifiers, start = struct.unpack_from("=6I", blob)
@@ -155,6 +164,7 @@ def test_in_formats_blob(card, fake):
     assert struct.unpack_from("=QIIQ", blob, start) == ((1 << count) - 1, 0, 0, 0)
 
 
+@pytest.mark.proves("T78", "DRM_IOCTL_MODE_CREATEPROPBLOB", "DRM_IOCTL_MODE_DESTROYPROPBLOB")
 def test_blobs(card):
     content = bytes(range(200))
     id = card.create_blob(content)
@@ -180,6 +190,7 @@ def light_up(card, fake, id):
     card.destroy_blob(blob)
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_ATOMIC")
 def test_commit(card, fake, fake_kernel):
     _, buffer = new_buffer(fake_kernel)
     framebuffer = add_framebuffer(card, [buffer], [(0, 0, 256, 16)], (64, 16), fourcc("XR24"))
@@ -194,6 +205,7 @@ def test_commit(card, fake, fake_kernel):
     framebuffer.close()
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_ATOMIC")
 def test_refused_commits(card, fake):
     property = fake.property_id(PRIMARY, "FB_ID")
     for settings, flags, kind in (
@@ -213,6 +225,7 @@ def test_commit_that_is_too_large(card, settings):
         card.commit(settings, 0)
 
 
+@pytest.mark.proves("T68")
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EINTR])
 def test_calls_are_restarted(fake_kernel, card, code):
     fake_kernel.fail("DRM_IOCTL_MODE_ATOMIC", code, times=3)
@@ -220,6 +233,7 @@ def test_calls_are_restarted(fake_kernel, card, code):
     assert fake_kernel.count("DRM_IOCTL_MODE_ATOMIC") == 4
 
 
+@pytest.mark.proves("drm-kms:legacy", "DRM_IOCTL_MODE_GETCRTC", "DRM_IOCTL_MODE_SETCRTC")
 def test_legacy_mode_setting(card, fake, fake_kernel):
     _, buffer = new_buffer(fake_kernel)
     framebuffer = add_framebuffer(card, [buffer], [(0, 0, 256, 16)], (64, 16), fourcc("XR24"))

@@ -10,6 +10,7 @@ from zcore._errors import DeviceError, DeviceNotFoundError
 from zcore._fd import Fd
 
 
+@pytest.mark.proves("T6")
 def test_open_is_close_on_exec_and_nonblocking():
     with Fd.open("/dev/null") as fd:
         assert fcntl.fcntl(fd.fileno(), fcntl.F_GETFD) & fcntl.FD_CLOEXEC

@@ -128,6 +128,7 @@ def sample(fmt, planes, name):
     return ((values[component.first :: component.step] >> component.shift) & ((1 << component.bits) - 1)).tolist()
 
 
+@pytest.mark.proves("T74")
 @pytest.mark.parametrize(("code", "pixels"), PAINTED.items())
 def test_painted_pixels_come_back_as_red_green_and_blue(code, pixels):
     fmt = find(code)
@@ -185,6 +186,7 @@ def test_components_that_are_not_there_are_an_error():
         find("NV12").component("R")
 
 
+@pytest.mark.proves("T74")
 def test_v4l2_fourccs_mean_these_drm_fourccs_and_no_others():
     """The translation table, written again: where the fourccs agree, where they do not, and else none."""
     same = """
@@ -354,6 +356,7 @@ def test_drm_words_agree_with_the_comments_of_the_kernels_header():
     assert compared > 45
 
 
+@pytest.mark.proves("T83")
 def test_tiled_formats_carry_their_modifier_or_are_refused():
     for code, modifier in {"TM12": "SAMSUNG_64_32", "VM12": "SAMSUNG_16_16", "ST12": "ALLWINNER_TILED",
                            "MM21": "MTK_16L_32S", "NC12": "SAND128", "VT12": "VIVANTE_TILED"}.items():  # fmt: skip

@@ -38,6 +38,7 @@ def add(card, buffer, **options):
     return add_framebuffer(card, [buffer], [(0, 0, 256, 16)], (64, 16), XRGB, **options)
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_RMFB", "DRM_IOCTL_MODE_ADDFB2")
 def test_framebuffer_and_its_end(fake_kernel, card, client):
     memory, buffer = new_buffer(fake_kernel)
     framebuffer = add(card, buffer)
@@ -51,6 +52,7 @@ def test_framebuffer_and_its_end(fake_kernel, card, client):
     assert (handle_count(card), client.handles, client.framebuffers) == (0, {}, {})
 
 
+@pytest.mark.proves("T69")
 def test_none_is_not_linear(fake_kernel, card, client):
     _, buffer = new_buffer(fake_kernel)
     driver, linear = add(card, buffer), add(card, buffer, modifier=0)
@@ -86,6 +88,7 @@ def test_framebuffer_dies_in_a_cycle_with_its_card(fake_kernel):
         assert fake.clients == {}
 
 
+@pytest.mark.proves("T51", "drm-kms:handles", "T56", "DRM_IOCTL_GEM_CLOSE", "DRM_IOCTL_PRIME_FD_TO_HANDLE")
 def test_one_handle_for_all_users_of_a_buffer(fake_kernel, card, client):
     """The kernel gives the same handle again without counting: the first GEM_CLOSE would end it for all."""
     _, buffer = new_buffer(fake_kernel)
@@ -109,6 +112,7 @@ def test_other_numbers_of_a_buffer_are_the_same_import(fake_kernel, card, client
         framebuffer.close()
 
 
+@pytest.mark.proves("T54")
 def test_two_colour_planes_in_one_buffer_are_one_handle(fake_kernel, card, client):
     _, buffer = new_buffer(fake_kernel)
     framebuffer = add_framebuffer(card, [buffer], [(0, 0, 64, 16), (0, 1024, 64, 8)], (64, 16), NV12)
@@ -126,6 +130,7 @@ def test_two_buffers_of_one_frame(fake_kernel, card, client):
     assert client.handles == {}
 
 
+@pytest.mark.proves("T52")
 def test_cards_have_handles_of_their_own(fake_kernel, card):
     other_fake = FakeCard(fake_kernel, "/dev/dri/card1")
     other = Card("/dev/dri/card1")
@@ -139,6 +144,7 @@ def test_cards_have_handles_of_their_own(fake_kernel, card):
     assert other_fake.clients
 
 
+@pytest.mark.proves("T52")
 def test_two_open_files_of_one_card_have_handles_of_their_own(fake_kernel, fake, card):
     other = Card("/dev/dri/card0")
     _, buffer = new_buffer(fake_kernel)
@@ -149,6 +155,7 @@ def test_two_open_files_of_one_card_have_handles_of_their_own(fake_kernel, fake,
     other.close()
 
 
+@pytest.mark.proves("T37")
 def test_framebuffer_keeps_its_buffer(fake_kernel, card):
     memory, buffer = new_buffer(fake_kernel)
     framebuffer = add(card, buffer)
@@ -178,6 +185,7 @@ def test_refusal_of_the_second_buffer_gives_the_first_back(fake_kernel, card, cl
     assert (handle_count(card), client.handles) == (0, {})
 
 
+@pytest.mark.proves("T56")
 def test_refusal_keeps_what_others_use(fake_kernel, card, client):
     _, buffer = new_buffer(fake_kernel)
     kept = add(card, buffer)
@@ -188,12 +196,14 @@ def test_refusal_keeps_what_others_use(fake_kernel, card, client):
     kept.close()
 
 
+@pytest.mark.proves("T71", "DRM_IOCTL_MODE_ADDFB2")
 def test_refusal_says_what_was_asked(fake_kernel, card):
     _, buffer = new_buffer(fake_kernel)
     with pytest.raises(DeviceError, match=r"64x16 XR24 modifier none strides \[200\] offsets \[0\]"):
         add_framebuffer(card, [buffer], [(0, 0, 200, 16)], (64, 16), XRGB)
 
 
+@pytest.mark.proves("T39")
 def test_picture_that_ends_behind_its_buffer(fake_kernel, card, client):
     _, buffer = new_buffer(fake_kernel, 4096)
     with pytest.raises(DeviceError, match="ends at 8192"):
@@ -208,6 +218,7 @@ def test_picture_that_ends_behind_its_buffer(fake_kernel, card, client):
         (0, [(0, 0, 256, 16)], IndexError), (None, [(0, 0, 256, 16)], TypeError),
     ],
 )  # fmt: skip
+@pytest.mark.proves("T71")
 def test_nonsense_is_refused_before_the_kernel_is_asked(fake_kernel, card, buffers, components, error):
     given = [None] if buffers is None else [new_buffer(fake_kernel)[1] for _ in range(buffers)]
     with pytest.raises(error):
@@ -231,6 +242,7 @@ def test_calls_are_restarted(fake_kernel, card, code):
     assert [fake_kernel.count(name) for name in names] == [3, 3, 3, 3]
 
 
+@pytest.mark.proves("T51")
 def test_framebuffers_from_many_threads_count_right(fake_kernel, card, client):
     memory = FakeDmaBuf(fake_kernel, SIZE)
     buffer = DmaBuf.adopt(memory.export())
@@ -243,6 +255,7 @@ def test_framebuffers_from_many_threads_count_right(fake_kernel, card, client):
     assert (handle_count(card), client.handles) == (0, {})
 
 
+@pytest.mark.proves("T57")
 def test_removing_what_is_shown_blanks(fake_kernel, fake, card):
     """The fake's own rule, after the kernel's."""
     _, buffer = new_buffer(fake_kernel)
@@ -265,6 +278,13 @@ def test_slots_of_a_pool_can_be_imported(fake_kernel, card):
 # Dumb buffers
 
 
+@pytest.mark.proves(
+    "T53",
+    "T55",
+    "DRM_IOCTL_PRIME_HANDLE_TO_FD",
+    "DRM_IOCTL_MODE_CREATE_DUMB",
+    "DRM_IOCTL_MODE_DESTROY_DUMB",
+)
 def test_dumb_buffer_is_a_dmabuf_and_leaves_no_handle(fake_kernel, card, client):
     buffer, stride = allocate_dumb(card, 60, 16, 32)
     assert (stride, buffer.size, buffer.allocator) == (256, 4096, "dumb:/dev/dri/card0")
@@ -298,6 +318,7 @@ def test_framebuffer_after_its_card_was_closed(fake_kernel, fake):
     client.framebuffers.clear()
 
 
+@pytest.mark.proves("T77")
 def test_forked_child_removes_nothing(fake_kernel, card, client):
     _, buffer = new_buffer(fake_kernel)
     framebuffer = add(card, buffer)

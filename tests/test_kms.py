@@ -16,6 +16,7 @@ from zcore._kms import Scanout
 from zcore._pool import Pool
 
 
+@pytest.mark.proves("T58", "drm-kms:replaced-frame")
 def test_frame_is_held_until_the_flip_that_replaces_it(rig):
     held = rig.scanout.holds
     free = rig.pool.stats["free"]
@@ -39,6 +40,7 @@ def test_frame_is_held_until_the_flip_that_replaces_it(rig):
     assert (rig.scanout.flips, rig.scanout.commits) == (11, 11)
 
 
+@pytest.mark.proves("T59", "drm-kms:nonblocking")
 def test_one_commit_at_a_time(rig):
     """The fake says EBUSY to a second one; show() waits for the flip before."""
     rig.scanout.show(rig.frame())
@@ -63,6 +65,7 @@ def test_each_slot_is_imported_once(rig):
     rig.scanout.wait()
 
 
+@pytest.mark.proves("T64")
 def test_commit_sets_nothing_but_the_framebuffer(atomic):
     atomic.scanout.show(atomic.frame())
     atomic.fake.flip()
@@ -77,6 +80,7 @@ def test_commit_sets_nothing_but_the_framebuffer(atomic):
     ("code", "kind"),
     [(errno.EBUSY, DeviceBusyError), (errno.EACCES, DevicePermissionError), (errno.EINVAL, DeviceError)],
 )
+@pytest.mark.proves("T61")
 def test_refused_commit_holds_nothing(atomic, fake_kernel, code, kind):
     fake_kernel.fail("DRM_IOCTL_MODE_ATOMIC", code)
     with pytest.raises(kind, match="DRM_IOCTL_MODE_ATOMIC"):
@@ -87,6 +91,7 @@ def test_refused_commit_holds_nothing(atomic, fake_kernel, code, kind):
     atomic.scanout.wait()
 
 
+@pytest.mark.proves("T68")
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EINTR])
 def test_commit_is_restarted(atomic, fake_kernel, code):
     fake_kernel.fail("DRM_IOCTL_MODE_ATOMIC", code, times=3)
@@ -96,6 +101,7 @@ def test_commit_is_restarted(atomic, fake_kernel, code):
     assert atomic.scanout.flips == 1
 
 
+@pytest.mark.proves("T62")
 def test_other_events_are_skipped(atomic):
     atomic.scanout.show(atomic.frame())
     for raw in (vblank(1), vblank(3), vblank(0x80000001, 48), struct.pack("=II", 77, 8), vblank(2, crtc=99)):
@@ -108,6 +114,7 @@ def test_other_events_are_skipped(atomic):
     assert atomic.scanout.flips == 1
 
 
+@pytest.mark.proves("T62")
 def test_several_events_in_one_read(atomic):
     atomic.scanout.show(atomic.frame())
     for raw in (vblank(1), struct.pack("=II", 77, 8), vblank(0x80000001, 64)):
@@ -119,6 +126,7 @@ def test_several_events_in_one_read(atomic):
     assert (atomic.scanout.flips, atomic.scanout.holds) == (1, 1)
 
 
+@pytest.mark.proves("T63")
 def test_flip_of_a_kernel_that_does_not_name_the_crtc(atomic):
     atomic.scanout.show(atomic.frame())
     _, _, user_data, _ = atomic.fake.pending
@@ -128,6 +136,7 @@ def test_flip_of_a_kernel_that_does_not_name_the_crtc(atomic):
     atomic.fake.pending = None
 
 
+@pytest.mark.proves("T61")
 def test_stale_flip_gives_nothing_back(rig):
     """An event that somebody before did not read must not pass for the flip of this commit."""
     rig.fake.send_event(rig.fake.flip_event())
@@ -139,6 +148,7 @@ def test_stale_flip_gives_nothing_back(rig):
     assert rig.scanout.flips == 1
 
 
+@pytest.mark.proves("T63")
 def test_flip_of_a_scanout_before_is_not_taken_for_ours(atomic):
     atomic.scanout.show(atomic.frame())
     atomic.fake.pending, pending = None, atomic.fake.pending  # its event comes later
@@ -158,6 +168,7 @@ def test_flip_of_a_scanout_before_is_not_taken_for_ours(atomic):
     [struct.pack("=II", 2, 0), struct.pack("=II", 2, 4), struct.pack("=II", 2, 0xFFFFFFF0), vblank(2)[:20]],
     ids=["length 0", "shorter than its head", "negative", "cut off"],
 )
+@pytest.mark.proves("T62")
 def test_broken_events_are_an_error_and_no_endless_loop(atomic, raw):
     atomic.scanout.show(atomic.frame())
     atomic.fake.send_event(raw)
@@ -169,6 +180,7 @@ def test_broken_events_are_an_error_and_no_endless_loop(atomic, raw):
     atomic.scanout.wait()
 
 
+@pytest.mark.proves("T61")
 def test_wait_goes_on_after_a_signal(atomic):
     atomic.scanout.show(atomic.frame())
     hits = []
@@ -205,6 +217,7 @@ def test_exception_of_a_signal_handler_ends_the_wait(atomic):
     atomic.scanout.wait()
 
 
+@pytest.mark.proves("drm-kms:unplug")
 def test_unplugged_card_ends_the_wait(atomic):
     atomic.scanout.show(atomic.frame())
     atomic.fake.unplug()
@@ -215,6 +228,7 @@ def test_unplugged_card_ends_the_wait(atomic):
     atomic.client.framebuffers.clear()
 
 
+@pytest.mark.proves("T60", "drm-kms:first-modeset")
 def test_first_frame_came_with_the_mode(atomic):
     frame = atomic.frame()
     index = frame.index
@@ -258,6 +272,7 @@ def test_frame_on_screen(atomic):
     assert atomic.pool.stats["free"] == 3
 
 
+@pytest.mark.proves("T77")
 def test_release_gives_all_back(atomic):
     for _ in range(2):
         atomic.scanout.show(atomic.frame())
@@ -270,6 +285,7 @@ def test_release_gives_all_back(atomic):
     assert atomic.fake.blanked == 0
 
 
+@pytest.mark.proves("T57")
 def test_release_with_a_commit_pending(atomic):
     atomic.scanout.show(atomic.frame())
     atomic.fake.flip()

@@ -25,6 +25,7 @@ def test_two_colour_planes(fake_kernel):
     rig.close()
 
 
+@pytest.mark.proves("T38")
 def test_plane_that_starts_inside_of_its_buffer(fake_kernel):
     rig = Rig(fake_kernel)
     memory, buffer = new_buffer(fake_kernel, 3 * 4096)
@@ -44,6 +45,7 @@ def test_plane_that_starts_inside_of_its_buffer(fake_kernel):
     rig.close()
 
 
+@pytest.mark.proves("drm-kms:modifiers")
 def test_modifier_of_the_pool_is_handed_on(fake_kernel):
     rig = Rig(fake_kernel)
     rig.scanout.attach(rig.pool, 0)
@@ -66,6 +68,7 @@ def test_refused_import_attaches_nothing(atomic, fake_kernel):
     assert (atomic.scanout.attaches, len(atomic.client.framebuffers)) == (4, 4)
 
 
+@pytest.mark.proves("T84")
 def test_two_pools_in_turn(atomic, fake_kernel):
     other, _ = make_pool(fake_kernel, 4, name="other")
     for _ in range(6):

@@ -40,6 +40,7 @@ def test_driver_that_grants_two_and_imports_nothing(machine):
     assert "too few buffers" in report.links[0].reason
 
 
+@pytest.mark.proves("T7")
 def test_driver_that_grants_one(machine):
     """A camera with a single buffer cannot stream while somebody looks at it."""
     refused(
@@ -63,6 +64,7 @@ def test_driver_that_grants_absurdly_many(machine):
     refused(camera, machine.display(), says=["camera", "the driver granted 100 buffers"], require_zero_copy=True)
 
 
+@pytest.mark.proves("T7")
 @pytest.mark.parametrize(("minimum", "kept"), [(1, 2), (6, 6), (20, 20)])
 def test_minimum_of_the_driver(machine, minimum, kept):
     """V4L2_CID_MIN_BUFFERS_FOR_CAPTURE counts, where it is more than what a camera keeps anyway."""
@@ -85,6 +87,7 @@ def test_minimum_that_is_more_than_v4l2_has(machine):
     )  # fmt: skip
 
 
+@pytest.mark.proves("T24")
 def test_function_that_keeps_many(machine):
     """Twelve frames held in Python, and a driver that has eight."""
     stages = machine.camera(**YUYV, most=8, memories="mmap"), look(holds=12)
@@ -166,6 +169,7 @@ def test_queues_on_both_branches(machine):
 # Memory that is used up
 
 
+@pytest.mark.proves("T47")
 def test_contiguous_memory_that_is_used_up(machine):
     """REQBUFS says ENOMEM; the display still has memory of its own."""
     camera = machine.camera(**YUYV)
@@ -186,6 +190,7 @@ def test_dumb_buffers_that_are_used_up(machine):
     )  # fmt: skip
 
 
+@pytest.mark.proves("T47")
 def test_heap_that_is_used_up(machine):
     """Of two heaps the first has nothing left."""
     machine.heap("linux,cma", contiguous=True)
@@ -200,6 +205,7 @@ def test_heap_that_is_used_up(machine):
 # Devices that are busy, or gone
 
 
+@pytest.mark.proves("T9", "vidioc-g-fmt:busy")
 def test_device_that_somebody_else_streams_from(machine):
     """S_FMT is EBUSY: no other format would help, and the first answer is told."""
     camera = machine.camera(formats="YUYV XR24 RGBP NV12")
@@ -231,6 +237,7 @@ def test_device_that_is_unplugged_while_it_is_planned(machine):
     machine.fake.capture.free_all()  # with the device its buffers are gone, too
 
 
+@pytest.mark.proves("T75")
 def test_display_that_belongs_to_a_compositor(machine):
     """This process is not the DRM master."""
     display = machine.display()
@@ -241,6 +248,7 @@ def test_display_that_belongs_to_a_compositor(machine):
     )  # fmt: skip
 
 
+@pytest.mark.proves("T75")
 def test_display_with_nothing_connected(machine):
     """No monitor: nothing about formats is said."""
     display = machine.display()
@@ -297,6 +305,7 @@ def test_display_that_refuses_the_modeset(machine):
 # Fields
 
 
+@pytest.mark.proves("field-order:interlaced")
 @pytest.mark.parametrize(("field", "words"), [(5, "top field above the bottom"), (6, "bottom field above the top")])
 def test_two_fields_in_one_buffer(machine, field, words):
     """SEQ_TB and SEQ_BT hold two half pictures, one below the other: no display or converter knows that."""

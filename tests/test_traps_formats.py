@@ -119,6 +119,7 @@ def test_coded_format_comes_first_in_the_list(machine):
 # Layouts
 
 
+@pytest.mark.proves("T83")
 def test_tiled_format_without_a_modifier(machine):
     """HM12 is tiled, and no modifier describes it: a display would show garbage."""
     refused(
@@ -187,6 +188,7 @@ def test_plane_that_the_user_chose_has_no_tiles(machine):
     refused(machine.camera(formats="ST12"), display, says=["camera gives NV12_32L32", "display takes NV12"])
 
 
+@pytest.mark.proves("T70")
 def test_display_without_in_formats(machine):
     """It does not tell its modifiers: only linear frames can be meant."""
     display = machine.display(formats={"NV12": [LINEAR, TILED_32X32]}, in_formats=False)
@@ -212,6 +214,7 @@ def test_tiles_through_a_converter(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T40")
 def test_tiles_that_the_cpu_cannot_read(machine):
     """What is tiled cannot be converted on the CPU, not even for a tee's other branch."""
     tee = Tee(name="tee")
@@ -251,6 +254,7 @@ def test_filter_with_a_modifier_that_only_the_camera_has(machine):
     [("NV12", "NV12"), ("NV12:0x0900000000000001", "NV12_32L32"), ("{ NV12:0x0900000000000001, NV12 }", "NV12"),
      (f"NV12:{INVALID:#018x}", None)],
 )  # fmt: skip
+@pytest.mark.proves("T69")
 def test_linear_tiled_and_driver_decides_are_three_things(machine, wish, passes):
     """A filter for the layout that the driver decides lets no linear frames through, and the other way round."""
     camera = machine.camera(formats="NV12 ST12")

@@ -21,6 +21,7 @@ ONLY_USERPTR = {"memories": "userptr", "exports": False}
 # Importers that do not reach the memory
 
 
+@pytest.mark.proves("T46")
 @pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EFAULT], ids=errno.errorcode.get)
 def test_converter_that_needs_contiguous_memory(machine, refusal):
     """The camera's pages are scattered: the converter's own buffers are filled by the camera instead."""
@@ -43,6 +44,7 @@ def test_converter_that_needs_contiguous_memory_and_has_none(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T46")
 def test_contiguous_memory_that_nobody_has(machine):
     """The only heap has scattered pages; the frames are copied into the converter's own memory."""
     machine.heap("system")

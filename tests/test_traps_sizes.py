@@ -114,6 +114,7 @@ def test_converter_that_cannot_scale_behind_a_camera_that_can(machine):
 # Rows
 
 
+@pytest.mark.proves("T80")
 def test_padded_rows_that_both_have(machine):
     """100 pixels of YUYV are 200 bytes; both drivers make 256 of it."""
     camera = machine.camera(size=(100, 16), formats="YUYV", align=64)
@@ -131,6 +132,7 @@ def test_padded_rows_that_the_converter_is_told_of(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T82")
 def test_padded_rows_that_the_camera_is_asked_for(machine):
     """The converter takes multiples of 256; the camera can give them, and is set once more."""
     camera = machine.camera(size=(100, 16), formats="YUYV")
@@ -176,6 +178,7 @@ def test_display_that_wants_longer_rows(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T82")
 def test_display_that_wants_longer_rows_than_the_camera_gives(machine):
     """The camera has 128 bytes whatever it is asked for."""
     refused(
@@ -212,6 +215,7 @@ def test_driver_that_tells_pixels_instead_of_bytes(machine):
     )  # fmt: skip
 
 
+@pytest.mark.proves("T39")
 def test_driver_that_tells_a_size_that_is_too_small(machine):
     """sizeimage is less than the rows that it tells take: reading the last ones would leave the buffer."""
     refused(
@@ -252,6 +256,7 @@ def test_importer_that_needs_more_and_cannot_export(machine):
 PADDED_HEIGHT = {"formats": "NV12", "rows": 32}
 
 
+@pytest.mark.proves("T14", "T81")
 def test_chroma_that_lies_elsewhere(machine):
     """One driver rounds 16 lines up to 32 before the chroma, the other does not; V4L2 has no word for offsets."""
     stages = machine.camera(formats="NV12"), machine.converter(taking=PADDED_HEIGHT), machine.display()
@@ -270,6 +275,7 @@ def test_chroma_that_lies_elsewhere_and_another_format(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T81")
 def test_chroma_of_a_padded_picture_on_a_display(machine):
     """Both planes are told to the display where they are, behind 32 lines of luma."""
     with planned(machine.camera(**PADDED_HEIGHT), machine.display()):
@@ -279,6 +285,7 @@ def test_chroma_of_a_padded_picture_on_a_display(machine):
             assert framebuffer.pitches == [64, 64]
 
 
+@pytest.mark.proves("T13")
 def test_pixels_that_begin_behind_the_start(machine):
     """A multi-planar driver puts 64 bytes of its own before the pixels: views begin behind them."""
     camera = machine.camera(formats="NM12", multiplanar=True, offset=64, auto=9)
@@ -343,6 +350,7 @@ def test_software_that_can_do_both(machine):
     assert taken[0] == [{16}, {128}]
 
 
+@pytest.mark.proves("T12")
 def test_camera_that_has_both(machine):
     """It lists NV12 and NM12, which DRM calls the same; the converter takes NM12 only."""
     camera = machine.camera(formats="NV12 NM12", multiplanar=True)
@@ -352,6 +360,7 @@ def test_camera_that_has_both(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T12")
 def test_converter_that_has_both(machine):
     """The camera has NM12 only, the converter lists NV12 first."""
     camera = machine.camera(formats="NM12", multiplanar=True)

@@ -60,6 +60,7 @@ def test_pattern_for_two_devices(machine):
         assert plan.zero_copy
 
 
+@pytest.mark.proves("T40")
 def test_exporter_whose_buffers_can_only_be_read(machine):
     """A map for writing would be EACCES; a function that reads needs none."""
     camera = machine.camera(**YUYV, readonly=True, auto=9)

@@ -235,6 +235,7 @@ def test_dmabuf_header_has_no_declaration_that_no_test_compares():
     assert [name for name in names if not name.startswith(prefixes)] == []
 
 
+@pytest.mark.proves("T30")
 def test_videodev2_fallbacks_agree_with_the_kernels(tmp_path):
     if not has_headers(tmp_path, ["linux/videodev2.h"], []):
         pytest.skip("<linux/videodev2.h> is not installed")
@@ -248,6 +249,7 @@ def test_videodev2_fallbacks_agree_with_the_kernels(tmp_path):
     print("not known to the installed header:", ", ".join(n for n in fallbacks if n not in real) or "nothing")
 
 
+@pytest.mark.proves("T30")
 def test_max_num_buffers_is_where_the_kernel_puts_it(tmp_path):
     if not has_headers(tmp_path, ["linux/videodev2.h"], []):
         pytest.skip("<linux/videodev2.h> is not installed")
@@ -265,6 +267,7 @@ def test_max_num_buffers_is_where_the_kernel_puts_it(tmp_path):
     assert len(set(known.values())) == 1
 
 
+@pytest.mark.proves("T30")
 def test_pxd_files_declare_all_that_the_headers_do():
     """A constant or field that no ``.pxd`` names cannot be used, so it must not be in the header either."""
     declared = set(re.findall(r"\w+", " ".join(path.read_text() for path in UAPI.glob("*.pxd"))))

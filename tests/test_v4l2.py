@@ -19,6 +19,7 @@ from zcore._v4l2 import Queue
 from zcore._v4l2_device import V4l2Device
 
 
+@pytest.mark.proves("VIDIOC_DQBUF")
 def test_frames_come_with_their_pixels(rig):
     rig.queue.start()
     for number in range(10):
@@ -32,6 +33,7 @@ def test_frames_come_with_their_pixels(rig):
     assert (rig.queue.gaps, rig.queue.errors) == (0, 0)
 
 
+@pytest.mark.proves("T1", "v4l2-buffers:start")
 def test_states(rig):
     queue = rig.queue
     assert (queue.state, queue.count, queue.queued_count) == ("ready", 4, 0)
@@ -70,6 +72,7 @@ def test_buffers_are_with_the_device_then_with_the_frame_then_with_the_device_ag
     assert rig.pool.holders() == {"device": 3}
 
 
+@pytest.mark.proves("T33")
 def test_a_viewed_buffer_is_never_queued(rig):
     """The fake complains where a bracket is open on a queued buffer, and fills only what is queued."""
     rig.queue.start()
@@ -105,6 +108,7 @@ def test_a_view_that_dies_in_another_thread_feeds_the_device(rig):
     assert rig.queue.queued_count == 1
 
 
+@pytest.mark.proves("T4", "v4l2-buffers:restart")
 def test_restart_counts_from_anew(rig):
     rig.queue.start()
     rig.camera.fill(sequence=10)
@@ -127,6 +131,7 @@ def test_frames_that_are_out_stay_valid(rig, how):
     assert rig.pool.stats["free"] == 4
 
 
+@pytest.mark.proves("T6")
 def test_waiting_is_ended_by_a_signal_handler(exported):
     exported.queue.start()
 
@@ -144,6 +149,7 @@ def test_waiting_is_ended_by_a_signal_handler(exported):
     assert exported.queue.next_frame(5) is not None
 
 
+@pytest.mark.proves("T4", "T5")
 def test_flushed_pool_is_waited_for_without_spinning(exported):
     """The fake counts questions: whoever asks a thousand times in a row for a frame that is not there fails."""
     exported.queue.start()
@@ -196,6 +202,7 @@ def test_a_format_with_more_planes_after_one_with_fewer(fake_kernel):
     rig.close()
 
 
+@pytest.mark.proves("v4l2-buffers:export", "T18", "VIDIOC_EXPBUF")
 def test_exported_buffers_are_known_by_identity(exported):
     for buffers in exported.pool.slot_buffers:
         number = os.dup(buffers[0].fd)
@@ -216,6 +223,7 @@ def test_mapped_buffers_cannot_be_exported_and_need_no_bracket(fake_kernel):
     rig.close()
 
 
+@pytest.mark.proves("v4l2-buffers:mmap")
 @pytest.mark.parametrize("memory", ["mmap"])
 def test_mapped_frames_outlive_the_device(fake_kernel, memory):
     rig = Rig(fake_kernel, memory)
@@ -230,6 +238,7 @@ def test_mapped_frames_outlive_the_device(fake_kernel, memory):
     del pool, view
 
 
+@pytest.mark.proves("v4l2-buffers:import", "T11", "VIDIOC_QBUF")
 def test_import_attaches_each_buffer_once(imported):
     imported.queue.start()
     for _ in range(40):
@@ -239,6 +248,7 @@ def test_import_attaches_each_buffer_once(imported):
     assert imported.queue.reattaches == 0
 
 
+@pytest.mark.proves("T11")
 def test_affinity_holds_whatever_the_order_of_return(imported):
     imported.queue.start()
     for round_ in range(10):
@@ -253,6 +263,7 @@ def test_affinity_holds_whatever_the_order_of_return(imported):
     assert imported.camera.capture.attaches == 4
 
 
+@pytest.mark.proves("T11")
 def test_more_buffers_than_indices_attach_anew(fake_kernel):
     camera = FakeCamera(fake_kernel, planes=[YUYV_SIZE])
     pool, _ = make_pool(fake_kernel, 4, YUYV, YUYV_SIZE)
@@ -275,6 +286,7 @@ def test_more_buffers_than_indices_attach_anew(fake_kernel):
         queue.close()
 
 
+@pytest.mark.proves("T19")
 def test_identities_are_what_counts_not_numbers(fake_kernel):
     """Two pools of the same buffers: the second import is the same buffer, and the kernel attaches nothing anew."""
     rig = Rig(fake_kernel, "dmabuf")
@@ -324,6 +336,7 @@ def test_buffers_without_descriptor_cannot_be_imported(fake_kernel):
     rig.close()
 
 
+@pytest.mark.proves("T7")
 def test_more_buffers_than_asked_are_used(fake_kernel):
     camera = FakeCamera(fake_kernel)
     camera.capture.least = 6

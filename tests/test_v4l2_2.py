@@ -14,6 +14,7 @@ from zcore._v4l2 import Queue
 from zcore._v4l2_device import V4l2Device
 
 
+@pytest.mark.proves("T7", "VIDIOC_REQBUFS")
 @pytest.mark.parametrize("foreign", [False, True])
 def test_too_few_buffers_are_refused(fake_kernel, foreign):
     camera = FakeCamera(fake_kernel, planes=[YUYV_SIZE])
@@ -78,6 +79,7 @@ def test_failure_while_setting_up_gives_all_back(fake_kernel, call, export, oper
         queue.close()
 
 
+@pytest.mark.proves("T28")
 def test_driver_without_export(fake_kernel):
     camera = FakeCamera(fake_kernel)
     camera.capture.exports = False
@@ -155,6 +157,7 @@ def test_probe_takes_the_buffer_back(imported):
     assert imported.queue.queued_count == 4
 
 
+@pytest.mark.proves("T17")
 def test_gaps_are_counted(exported):
     exported.queue.start()
     seen = []
@@ -165,6 +168,7 @@ def test_gaps_are_counted(exported):
     assert exported.queue.gaps == 2
 
 
+@pytest.mark.proves("T17")
 def test_sequence_wraps(exported):
     exported.queue.start()
     dropped = []
@@ -174,6 +178,7 @@ def test_sequence_wraps(exported):
     assert dropped == [0, 0, 1]
 
 
+@pytest.mark.proves("T2", "v4l2-buffers:error-flag")
 def test_error_flag_does_not_end_the_stream(exported):
     exported.queue.start()
     exported.camera.fill(flags=FLAG_ERROR | FLAG_MONOTONIC)
@@ -189,6 +194,7 @@ def test_error_flag_does_not_end_the_stream(exported):
     ("used", "start", "expected"),
     [(100, 0, 100), (0, 0, 0), (YUYV_SIZE + 5000, 0, None), (100, 40, 60), (100, 200, 0)],
 )
+@pytest.mark.proves("T16")
 def test_sizes_of_the_driver_are_checked(fake_kernel, multiplanar, used, start, expected):
     if start and not multiplanar:
         start, expected = 0, 100
@@ -203,6 +209,7 @@ def test_sizes_of_the_driver_are_checked(fake_kernel, multiplanar, used, start, 
     rig.close()
 
 
+@pytest.mark.proves("T13")
 def test_picture_behind_a_data_offset_stays_in_its_plane(fake_kernel):
     rig = Rig(fake_kernel, "export", True)
     rig.queue.start()
@@ -214,6 +221,7 @@ def test_picture_behind_a_data_offset_stays_in_its_plane(fake_kernel):
     rig.close()
 
 
+@pytest.mark.proves("T16")
 @pytest.mark.parametrize("index", [4, 7, 63, 64, 0xFFFFFFFF])
 def test_index_that_no_buffer_has_is_an_error_and_no_crash(exported, index):
     exported.queue.start()
@@ -226,6 +234,7 @@ def test_index_that_no_buffer_has_is_an_error_and_no_crash(exported, index):
     assert exported.pool.stats["free"] == 4
 
 
+@pytest.mark.proves("T16")
 def test_index_that_is_not_with_the_device_is_an_error(exported):
     exported.queue.start()
     exported.camera.fill()
@@ -239,6 +248,7 @@ def test_index_that_is_not_with_the_device_is_an_error(exported):
     assert exported.pool.stats["free"] == 4
 
 
+@pytest.mark.proves("T3", "v4l2-buffers:last")
 def test_last_buffer_ends_the_stream(exported):
     exported.queue.start()
     exported.camera.fill()
@@ -255,6 +265,7 @@ def test_last_buffer_ends_the_stream(exported):
     assert exported.queue.next_frame(5) is not None
 
 
+@pytest.mark.proves("T3", "v4l2-buffers:last")
 def test_empty_last_buffer_is_no_frame(exported):
     exported.queue.start()
     exported.camera.fill(flags=FLAG_LAST, bytesused=0)
@@ -262,6 +273,7 @@ def test_empty_last_buffer_is_no_frame(exported):
     assert exported.pool.holders() == {"device": 3}
 
 
+@pytest.mark.proves("T1", "T3")
 def test_epipe_ends_the_stream(exported):
     exported.queue.start()
     exported.kernel.fail("VIDIOC_DQBUF", errno.EPIPE)
@@ -269,6 +281,7 @@ def test_epipe_ends_the_stream(exported):
     assert exported.queue.state == "ended"
 
 
+@pytest.mark.proves("T1", "T2", "v4l2-buffers:queue-error", "VIDIOC_DQBUF")
 def test_eio_fails_the_queue_until_a_restart(exported):
     exported.queue.start()
     exported.camera.fill()
@@ -285,6 +298,7 @@ def test_eio_fails_the_queue_until_a_restart(exported):
     assert exported.queue.next_frame(5) is not None
 
 
+@pytest.mark.proves("v4l2-buffers:unplug", "T29")
 def test_unplugged_device_is_gone(exported):
     exported.queue.start()
     exported.camera.fill(data=b"\x03" * YUYV_SIZE)
@@ -302,6 +316,7 @@ def test_unplugged_device_is_gone(exported):
     exported.queue.close()
 
 
+@pytest.mark.proves("T6")
 def test_unplugged_device_wakes_who_waits(exported):
     import threading
 

@@ -16,6 +16,7 @@ from zcore._v4l2 import Queue
 from zcore._v4l2_device import V4l2Device
 
 
+@pytest.mark.proves("T21")
 @pytest.mark.parametrize("after", [0, 2])
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENODEV])
 def test_failing_qbuf_at_the_start_leaks_nothing(imported, after, code):
@@ -29,6 +30,7 @@ def test_failing_qbuf_at_the_start_leaks_nothing(imported, after, code):
         assert imported.queue.queued_count == len(imported.camera.capture.queued) == 4
 
 
+@pytest.mark.proves("T21", "VIDIOC_QBUF")
 def test_failing_qbuf_in_the_stream_leaks_nothing(imported):
     imported.queue.start()
     imported.camera.fill()
@@ -42,6 +44,7 @@ def test_failing_qbuf_in_the_stream_leaks_nothing(imported):
     assert imported.queue.queued_count == 3
 
 
+@pytest.mark.proves("VIDIOC_STREAMON")
 def test_failing_streamon_leaks_nothing(exported):
     exported.kernel.fail("VIDIOC_STREAMON", errno.EPIPE)
     with pytest.raises(DeviceError, match="VIDIOC_STREAMON"):
@@ -52,6 +55,7 @@ def test_failing_streamon_leaks_nothing(exported):
     assert exported.queue.next_frame(5) is not None
 
 
+@pytest.mark.proves("VIDIOC_STREAMOFF")
 def test_failing_streamoff_keeps_the_buffers_with_the_device(exported):
     exported.queue.start()
     exported.kernel.fail("VIDIOC_STREAMOFF", errno.EIO)
@@ -62,6 +66,7 @@ def test_failing_streamoff_keeps_the_buffers_with_the_device(exported):
     assert exported.pool.stats["free"] == 4
 
 
+@pytest.mark.proves("T8")
 def test_close_without_orphans_frees_when_nothing_is_out(fake_kernel):
     rig = Rig(fake_kernel)
     rig.camera.capture.orphans = False
@@ -74,6 +79,7 @@ def test_close_without_orphans_frees_when_nothing_is_out(fake_kernel):
     rig.device.close()
 
 
+@pytest.mark.proves("v4l2-buffers:stop")
 def test_dropped_queue_stops_its_device(fake_kernel):
     """What is given back must not be filled any more."""
     rig = Rig(fake_kernel, "dmabuf")
@@ -116,6 +122,7 @@ def test_nothing_is_queued_for_a_frame_that_is_out(rig):
     frame.release()
 
 
+@pytest.mark.proves("T26")
 def test_two_queues_of_one_device_are_one_open_file(fake_kernel):
     FakeM2m(fake_kernel, planes=[YUYV_SIZE])
     with V4l2Device("/dev/video1") as device:
@@ -129,6 +136,7 @@ def test_two_queues_of_one_device_are_one_open_file(fake_kernel):
     assert fake_kernel.count("open") == 1
 
 
+@pytest.mark.proves("T28")
 def test_unsupported_memory(fake_kernel):
     camera = FakeCamera(fake_kernel, planes=[YUYV_SIZE])
     camera.capture.memories = {MMAP}
@@ -154,6 +162,7 @@ def test_unknown_ioctl_of_the_driver(fake_kernel):
         Queue(device.fd, "camera", CAPTURE).allocate(Pool("p", "v4l2"), 2, export=True)
 
 
+@pytest.mark.proves("T33")
 def test_an_open_bracket_on_a_queued_buffer_fails_the_test(fake_kernel):
     """The fake's own rule: what the other tests rely on."""
     rig = Rig(fake_kernel, "dmabuf")

@@ -32,12 +32,14 @@ def type(mplane):
     return CAPTURE_MPLANE if mplane else CAPTURE
 
 
+@pytest.mark.proves("VIDIOC_QUERYCAP")
 def test_identity(device, mplane):
     assert (device.driver, device.card, device.bus) == ("fake", "Fake device", "platform:fake")
     assert device.capabilities == 0x04000000 | (0x1000 if mplane else 1)  # of this node, not of the whole device
     assert (device.path, repr(device)) == ("/dev/video0", "<V4l2Device /dev/video0 fake 'Fake device'>")
 
 
+@pytest.mark.proves("VIDIOC_QUERYCAP")
 def test_what_is_no_v4l2_device(fake_kernel):
     FakeHeap(fake_kernel, "/dev/video0")
     with pytest.raises(UnsupportedError, match="not a V4L2 device"):
@@ -59,6 +61,7 @@ def test_close_is_done_once(fake_kernel, camera):
     assert device.fd.closed
 
 
+@pytest.mark.proves("VIDIOC_ENUM_FMT")
 def test_formats(device, type):
     assert device.formats(type) == [
         (fourcc("YUYV"), 0, "first"), (fourcc("YUYV"), 0, "second"), (fourcc("MJPG"), 1, "coded"),
@@ -66,6 +69,7 @@ def test_formats(device, type):
     assert device.formats(OUTPUT) == []
 
 
+@pytest.mark.proves("VIDIOC_ENUM_FRAMESIZES")
 def test_sizes(device, camera):
     assert device.sizes(fourcc("YUYV")) == [
         SizeRange((640, 640, 1), (480, 480, 1)), SizeRange((320, 320, 1), (240, 240, 1)),
@@ -75,12 +79,14 @@ def test_sizes(device, camera):
     assert device.sizes(fourcc("XXXX")) == []
 
 
+@pytest.mark.proves("VIDIOC_ENUM_FRAMEINTERVALS")
 def test_intervals(device, camera):
     assert device.intervals(fourcc("YUYV"), 640, 480) == [((1, 30), (1, 30)), ((1, 15), (1, 15))]
     camera.frame_intervals = [(1, 60, 1, 5, 1, 60)]
     assert device.intervals(fourcc("YUYV"), 640, 480) == [((1, 60), (1, 5))]
 
 
+@pytest.mark.proves("T28")
 @pytest.mark.parametrize("call", ["VIDIOC_ENUM_FRAMESIZES", "VIDIOC_ENUM_FRAMEINTERVALS"])
 @pytest.mark.parametrize("code", [errno.ENOTTY, errno.EINVAL, errno.ENODATA])
 def test_lists_that_a_driver_does_not_have_are_empty(fake_kernel, device, call, code):
@@ -112,6 +118,7 @@ def test_unplugged_is_told_by_every_call(fake_kernel, device, type, call, use):
         use(device, type)
 
 
+@pytest.mark.proves("T15", "vidioc-g-fmt:granted", "T80", "VIDIOC_G_FMT", "VIDIOC_S_FMT")
 def test_granted_format_wins(device, type):
     granted = device.set_format(type, 101, 51, fourcc("XXXX"))
     assert isinstance(granted, PixFormat)
@@ -120,6 +127,7 @@ def test_granted_format_wins(device, type):
     assert device.get_format(type) == granted
 
 
+@pytest.mark.proves("VIDIOC_TRY_FMT")
 def test_trying_changes_nothing(device, type):
     before = device.get_format(type)
     assert device.set_format(type, 320, 240, fourcc("MJPG"), test=True).width == 320
@@ -150,6 +158,7 @@ def test_plane_count_of_the_driver_is_bounded(fake_kernel, monkeypatch):
         assert len(device.get_format(CAPTURE_MPLANE).planes) == 8
 
 
+@pytest.mark.proves("VIDIOC_G_PARM", "VIDIOC_S_PARM")
 def test_frame_interval(fake_kernel, device, type):
     assert device.frame_interval(type) == (1, 30)
     assert device.frame_interval(type, (1, 1000)) == (1, 60)  # granted, not asked
@@ -159,6 +168,7 @@ def test_frame_interval(fake_kernel, device, type):
     assert device.frame_interval(type, (1, 5)) is None
 
 
+@pytest.mark.proves("T10", "VIDIOC_REQBUFS")
 def test_memories(camera, device, type):
     assert device.memories(type) == {"mmap", "userptr", "dmabuf", "export"}
     camera.capture.memories = {MMAP}
@@ -166,6 +176,7 @@ def test_memories(camera, device, type):
     assert device.memories(OUTPUT) == set()
 
 
+@pytest.mark.proves("T28")
 def test_memories_without_export(fake_kernel, device, type):
     fake_kernel.fail("VIDIOC_EXPBUF", errno.ENOTTY)
     assert device.memories(type) == {"mmap", "userptr", "dmabuf"}

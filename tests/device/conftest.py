@@ -1,8 +1,14 @@
 """Tests on the kernel's own drivers, inside the testbed: ``python -m testbed run -- python -m pytest tests/device``."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from testbed import drivers
+from zcore import _sys
+
+RECORD = os.environ.get("ZCORE_RECORD")
 
 
 def pytest_collection_modifyitems(items):
@@ -28,3 +34,20 @@ def vim2m():
 def vkms():
     with drivers.vkms(enable_writeback=1, enable_overlay=1) as nodes:
         yield nodes.one("display").path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def record():
+    """Write down the ioctls of all tests where ``ZCORE_RECORD`` names a file; see ``recorder.py``."""
+    if not RECORD:
+        yield
+        return
+    from recorder import Recorder, merge
+
+    recorder = Recorder()
+    _sys.install_fake_kernel(recorder)
+    yield
+    _sys.install_fake_kernel(None)
+    merge(Path(RECORD), recorder)
+    if recorder.failures:
+        raise recorder.failures[0]

@@ -33,6 +33,7 @@ def run_and_switch(camera, seen, timings, frames=60):
         return chain.wait(120)
 
 
+@pytest.mark.proves("T84", "vidioc-dqevent:source-change")
 def test_chain_goes_on_with_the_new_resolution(hdmi):
     seen = []
     with zcore.Capture(hdmi) as camera:

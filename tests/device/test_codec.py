@@ -126,6 +126,7 @@ def test_encoder_and_decoder_in_front_of_a_display(vivid, plain, vkms):
     assert np.array_equal(shown[..., :3], expected[..., :3])
 
 
+@pytest.mark.proves("v4l2-buffers:restart")
 def test_runs_again(vivid, codecs):
     kept = Kept()
     chain = zcore.Chain(still(vivid, "NV12"), Encode(codecs[0]), Decode(codecs[1], format="NV12"), kept.stage)
@@ -136,6 +137,7 @@ def test_runs_again(vivid, codecs):
     assert kept.payloads[:7] == kept.payloads[7:14] == kept.payloads[14:]
 
 
+@pytest.mark.proves("T77")
 def test_nothing_is_left_behind(plain):
     def standing():
         gc.collect()

@@ -36,6 +36,7 @@ def chain_of(vivid, **options):
     return display, zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60), display)
 
 
+@pytest.mark.proves("T76", "drm-kms:restore")
 def test_every_property_is_set_and_put_back(vivid, vkms):
     with zcore.Display(vkms) as display:
         route = display._choose(None, 0, None)

@@ -31,6 +31,7 @@ def standing(card):
     }
 
 
+@pytest.mark.proves("T50")
 def test_thousand_open_run_close_cycles_leave_nothing(vivid, vkms):
     def cycle():
         display = zcore.Display("vkms", mode=(640, 480))
@@ -46,6 +47,7 @@ def test_thousand_open_run_close_cycles_leave_nothing(vivid, vkms):
     assert standing(vkms) == before
 
 
+@pytest.mark.proves("drm-kms:handles")
 def test_handles_of_the_card_are_closed_once(vivid, vkms):
     """The kernel's own view of one open file, while it is open and after the frames are gone."""
     display = zcore.Display("vkms", mode=(640, 480))
@@ -59,6 +61,7 @@ def test_handles_of_the_card_are_closed_once(vivid, vkms):
                     assert len(debugfs.gem_handles(number)) == handle_count(display.card) > 0
 
 
+@pytest.mark.proves("T29")
 def test_frames_that_outlive_their_device_keep_their_memory(vivid):
     with zcore.Capture(vivid, "XR24", (640, 480), rate=60) as camera:
         kept = [frame.array() for frame in camera.frames(3)]

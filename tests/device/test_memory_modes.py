@@ -27,6 +27,7 @@ MODES = [
 ]
 
 
+@pytest.mark.proves("VIDIOC_S_FMT")
 @pytest.mark.parametrize("multiplanar", [1, 2], ids=["single-planar", "multi-planar"])
 @pytest.mark.parametrize("allocator", [VMALLOC, CONTIG], ids=["vmalloc", "dma-contig"])
 @pytest.mark.parametrize(("capture_mode", "convert_mode", "vmalloc", "contig"), MODES)
@@ -117,12 +118,14 @@ def fill_foreign(path, make_buffer):
     assert np.array_equal(last, plain)
 
 
+@pytest.mark.proves("DMA_HEAP_IOCTL_ALLOC")
 @pytest.mark.parametrize("allocator", [VMALLOC, CONTIG], ids=["vmalloc", "dma-contig"])
 def test_cma_heap_buffers_are_filled(allocator):
     with drivers.vivid(n_devs=1, allocators=allocator) as nodes:
         fill_foreign(nodes.one("capture").path, lambda size: _alloc.allocate_heap(size, "reserved"))
 
 
+@pytest.mark.proves("UDMABUF_CREATE")
 @pytest.mark.parametrize("kind", ["dma-heap:system", "udmabuf"])
 def test_scattered_buffers_are_filled(vivid, kind):
     fill_foreign(vivid, lambda size: _alloc.allocate(size, kind))
@@ -136,6 +139,7 @@ def test_dumb_buffers_are_filled(vivid, vkms):
         card.close()
 
 
+@pytest.mark.proves("dma-buf:cpu-access", "DMA_BUF_IOCTL_SYNC")
 @pytest.mark.parametrize("kind", ["dma-heap:system", "dma-heap:reserved", "udmabuf"])
 def test_cpu_access_is_bracketed_on_every_allocator(kind):
     buffer = _alloc.allocate(1 << 16, kind)
@@ -152,6 +156,7 @@ def test_cpu_access_is_bracketed_on_every_allocator(kind):
     assert (buffer.cpu_users, buffer.sync_calls, buffer.maps) == (0, 2, 1)
 
 
+@pytest.mark.proves("v4l2-buffers:mmap", "VIDIOC_QUERYBUF")
 def test_cpu_reads_mapped_frames_in_place(vivid):
     report = zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60, io_mode="mmap"), zcore.ArraySink(keep=1)).run(
         frames=5, require_zero_copy=True

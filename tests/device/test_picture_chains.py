@@ -41,6 +41,7 @@ def assert_no_copy(report, frames):
     assert sum(link.cpu_maps + link.sync_calls for link in report.links) == 0
 
 
+@pytest.mark.proves("v4l2-buffers:export", "T45", "drm-kms:nonblocking")
 @pytest.mark.parametrize(("size", "frames"), SIZES)
 def test_capture_display_shows_what_was_captured(vivid, vkms, size, frames):
     display = zcore.Display("vkms", mode=size)
@@ -57,6 +58,7 @@ def test_capture_display_shows_what_was_captured(vivid, vkms, size, frames):
         del frame, picture
 
 
+@pytest.mark.proves("T45")
 def test_capture_convert_display_is_zero_copy_and_right(vivid, vim2m, vkms):
     size, frames = (640, 480), 300
     camera = zcore.Capture(vivid, format="BGR3", size=size, rate=60)
@@ -103,6 +105,7 @@ def test_moving_picture_through_converter_arrives_unchanged(vim2m, vkms):
     assert np.array_equal(shown[..., :3], rgb565_on_vkms(expected))
 
 
+@pytest.mark.proves("T53")
 def test_source_draws_into_dumb_buffers(vkms):
     display = zcore.Display("vkms", mode=(640, 480))
     source = zcore.TestSource("XR24", (640, 480), pattern="gradient", memory="dma-heap:nothing")
@@ -128,6 +131,7 @@ def test_smaller_picture_is_centred_where_the_plane_cannot_scale(vivid, vkms):
         del frame, picture
 
 
+@pytest.mark.proves("drm-kms:legacy", "DRM_IOCTL_MODE_PAGE_FLIP")
 def test_legacy_page_flips_show_frames_too(vivid, vkms):
     display = zcore.Display("vkms", mode=(640, 480), atomic=False)
     report = zcore.Chain(zcore.Capture(vivid, format="XR24", size=(640, 480), rate=60), display).run(

@@ -124,6 +124,7 @@ def test_camera_to_converter_to_display(vivid, vim2m, vkms):
         ("auto", "auto", "auto"),
     ],
 )
+@pytest.mark.proves("v4l2-buffers:import")
 def test_directions_of_import(vivid, vim2m, vkms, source, taking, giving):
     report, shown, (picture,) = run_to_display(
         f"v4l2src device={vivid} io-mode={source} ! video/x-raw,width=640,height=480"
@@ -151,6 +152,7 @@ def test_mmap_shows_its_copies_with_the_reason(vivid, vkms):
         zcore.launch(text).run(frames=1, require_zero_copy=True)
 
 
+@pytest.mark.proves("v4l2-buffers:userptr")
 def test_userptr_into_a_converter(vivid, vim2m):
     sums = []
     chain = zcore.launch(

@@ -113,6 +113,7 @@ def test_coded_frames_for_a_display(vivid, vkms):
 # Sizes, rows, rates
 
 
+@pytest.mark.proves("vidioc-g-fmt:granted")
 def test_size_that_the_camera_does_not_have(vivid, vkms):
     """vivid's webcam has a list of sizes."""
     refused(
@@ -130,6 +131,7 @@ def test_odd_size_and_a_converter_that_rounds(vim2m):
     )  # fmt: skip
 
 
+@pytest.mark.proves("T15")
 def test_padded_rows(vivid, vkms):
     """vivid gives longer rows when it is asked, and the display is told of them: no pixel moves."""
     from fractions import Fraction
@@ -177,6 +179,7 @@ def test_plane_without_a_scaler(vivid, vkms):
 # Memory
 
 
+@pytest.mark.proves("T46")
 def test_converter_out_of_reach_of_a_contiguous_camera(vim2m):
     """vim2m's buffers are vmalloc memory, which a contiguous vivid cannot fill: a contiguous heap serves both."""
     with drivers.vivid(n_devs=1, allocators=CONTIG) as nodes:
@@ -188,6 +191,7 @@ def test_converter_out_of_reach_of_a_contiguous_camera(vim2m):
             assert "dmabuf-import: camera: VIDIOC_QBUF" in tried(plan[0])
 
 
+@pytest.mark.proves("T46")
 def test_contiguous_memory_that_nobody_has(vim2m, monkeypatch):
     """Without that heap nothing is left but a copy; the reason names who refused what."""
     monkeypatch.setattr(_alloc, "heaps", lambda: ["system"])
@@ -263,6 +267,7 @@ def test_two_memories_and_one():
             assert len(plan[0].caps.memory_planes) == 2
 
 
+@pytest.mark.proves("T11")
 def test_same_buffers_under_two_numbers(vivid, vkms):
     """PRIME gives one handle for a buffer whatever its number is, and counts nothing: it is closed once."""
     with zcore.Capture(vivid, "XR24", SIZE) as source:
@@ -299,6 +304,7 @@ def test_queue_that_waits_for_more_than_v4l2_has(vivid, vkms):
     )  # fmt: skip
 
 
+@pytest.mark.proves("T9")
 def test_camera_that_somebody_else_streams_from(vivid, vkms):
     """S_FMT and REQBUFS are EBUSY: no other format or memory is tried."""
     with zcore.Capture(vivid, "XR24", SIZE) as other:

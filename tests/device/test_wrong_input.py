@@ -83,6 +83,7 @@ def test_connector_and_plane_that_the_display_has_not(vkms):
         run(zcore.TestSource("XR24", SIZE), zcore.Display("vkms", plane=9999))
 
 
+@pytest.mark.proves("T9", "vidioc-g-fmt:busy")
 def test_busy_device_names_the_way_out(vivid):
     with zcore.Capture(vivid, "XR24", SIZE) as first:
         frames = first.frames()
@@ -102,6 +103,7 @@ def test_device_without_streaming():
                 queue.use_foreign(4, 2, [4096])
 
 
+@pytest.mark.proves("T75")
 def test_not_the_drm_master(vivid, vkms):
     with zcore.Display("vkms") as first:
         assert first.card.is_master
@@ -118,6 +120,7 @@ def test_lent_descriptor_works_where_opening_would_not(vivid, vkms):
         assert report.frames == 5
 
 
+@pytest.mark.proves("v4l2-buffers:unplug", "T29")
 @pytest.mark.parametrize("frames_before", [3, 20])
 def test_unplugged_during_a_run(vivid, vkms, frames_before):
     camera = zcore.Capture(vivid, "XR24", SIZE, rate=60)
@@ -145,6 +148,7 @@ def test_unplugged_under_a_python_loop(vivid):
         del kept
 
 
+@pytest.mark.proves("VIDIOC_STREAMON")
 def test_driver_that_fails_to_stream(vivid):
     camera = zcore.Capture(vivid, "XR24", SIZE)
     with camera:
@@ -164,6 +168,7 @@ def test_driver_that_refuses_buffers_once_is_asked_another_way(vivid):
     assert [way for way, why in link.rejected if "VIDIOC_REQBUFS: [EINVAL]" in why] == ["dmabuf"]
 
 
+@pytest.mark.proves("T2", "v4l2-buffers:queue-error")
 def test_fatal_queue_error_ends_the_run_with_its_name(vivid):
     camera = zcore.Capture(vivid, "XR24", SIZE, rate=60)
     chain = zcore.Chain(camera, zcore.ArraySink(keep=1))
@@ -176,6 +181,7 @@ def test_fatal_queue_error_ends_the_run_with_its_name(vivid):
             chain.wait(30)
 
 
+@pytest.mark.proves("v4l2-buffers:error-flag")
 def test_damaged_frames_are_flagged_or_dropped(vivid):
     with zcore.Capture(vivid, "XR24", SIZE, rate=60) as camera:
         camera.control("Percentage of Dropped Buffers", 0)
@@ -187,6 +193,7 @@ def test_damaged_frames_are_flagged_or_dropped(vivid):
         frames.close()
 
 
+@pytest.mark.proves("T17")
 def test_dropped_frames_are_counted_under_their_reason(vivid):
     camera = zcore.Capture(vivid, "XR24", SIZE, rate=60)
     with camera:
@@ -224,6 +231,7 @@ def test_signal_during_a_wait_is_taken_at_once(vivid):
         signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.proves("T24")
 def test_too_many_frames_kept_says_who_has_them(vivid):
     with zcore.Capture(vivid, "XR24", SIZE, rate=60, buffers=4) as camera:
         frames = camera.frames(timeout=1)
@@ -234,6 +242,7 @@ def test_too_many_frames_kept_says_who_has_them(vivid):
         frames.close()
 
 
+@pytest.mark.proves("T24")
 def test_hoarding_sink_stalls_with_the_holders_named(vivid):
     kept = []
     chain = zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60), zcore.Callback(kept.append))

@@ -1,0 +1,1 @@
+"""What zcore does of what the kernel has, and which test proves it."""

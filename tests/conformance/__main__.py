@@ -1,0 +1,5 @@
+"""``python -m tests.conformance``: write docs/conformance.md and docs/traps.md anew."""
+
+from .page import write
+
+write()

@@ -1,0 +1,69 @@
+"""Write down which ioctls zcore makes on the real drivers, and what they answer.
+
+For the column "on real drivers" of docs/conformance.md: with ``ZCORE_RECORD=FILE`` in the environment the device tests
+put this below zcore, and merge what they saw into FILE (tests/conformance/seen.json in the repository). It takes the GIL
+for each call, so the tests are slower with it, and it is not there otherwise.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+from pathlib import Path
+
+from fakekernel.structs import NUMBERS
+from testbed import drivers
+from zcore._sys import PASS
+
+NAMES = {number: name for name, number in NUMBERS.items()}
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+
+
+class Recorder:
+    """What a fake kernel is, with the real kernel behind it."""
+
+    def __init__(self):
+        self.failures = []
+        self.seen: dict[str, dict[str, set[str]]] = {}
+
+    def open(self, path, flags):
+        return PASS
+
+    def mmap(self, fd, length, protection, offset):
+        return PASS
+
+    def wait(self, fd, events, timeout_ms):
+        return PASS
+
+    def ioctl(self, fd, request, address, size):
+        result = LIBC.ioctl(fd, request, address)
+        code = ctypes.get_errno() if result < 0 else 0
+        answers = self.seen.setdefault(NAMES.get(request, hex(request)), {}).setdefault(driver_of(fd), set())
+        answers.add(errno.errorcode.get(code, str(code)) if code else "0")
+        return -code if result < 0 else result
+
+
+def driver_of(fd: int) -> str:
+    """Name the driver behind a descriptor; anything that is no device node goes by what it is."""
+    target = os.readlink(f"/proc/self/fd/{fd}")
+    if not target.startswith("/dev/"):
+        return "dma-buf" if "dmabuf" in target else target.partition(":")[2].strip("[]") or "other"
+    name = target.removeprefix("/dev/")
+    for kind in ("video4linux", "drm", "media"):
+        entry = Path("/sys/class", kind, name.rpartition("/")[2])
+        if entry.exists():
+            return drivers.driver_of(entry)
+    return name
+
+
+def merge(path: Path, recorder: Recorder) -> None:
+    """Add what was seen to a file."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for name, by_driver in recorder.seen.items():
+        for driver, answers in by_driver.items():
+            before = known.setdefault(name, {}).get(driver, [])
+            known[name][driver] = sorted(answers.union(before))
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
