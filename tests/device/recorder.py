@@ -1,8 +1,8 @@
 """Write down which ioctls zcore makes on the real drivers, and what they answer.
 
 For the column "on real drivers" of docs/conformance.md: with ``ZCORE_RECORD=FILE`` in the environment the device tests
-put this below zcore, and merge what they saw into FILE (tests/conformance/seen.json in the repository). It takes the GIL
-for each call, so the tests are slower with it, and it is not there otherwise.
+put this below zcore, and merge what they saw into FILE (tests/conformance/seen.json in the repository). It takes the
+GIL for each call, so the tests are slower with it, and it is not there otherwise.
 """
 
 from __future__ import annotations
