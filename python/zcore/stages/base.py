@@ -146,6 +146,7 @@ def make_pool(name: str, allocator: str, caps: LinkCaps, **options: Any) -> Pool
         components=components,
         arrays=arrays,
     )
+    pool.colorimetry = caps.colorimetry
     return pool
 
 
