@@ -23,6 +23,8 @@ MODULES = (
     "_frame",
     "_v4l2_device",
     "_v4l2_controls",
+    "_v4l2_selection",
+    "_v4l2_inputs",
     "_v4l2_codec",
     "_v4l2_buffers",
     "_v4l2",

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from zcore._dmabuf import DmaBuf
 from zcore._pool import Pool
+from zcore.colorimetry import Colorimetry
 from zcore.formats import Format
 
 @final
@@ -43,6 +44,8 @@ class Frame:
     def format(self) -> Format: ...
     @property
     def size(self) -> tuple[int, int]: ...
+    @property
+    def colorimetry(self) -> Colorimetry | None: ...
     @property
     def modifier(self) -> int: ...
     @property

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from zcore._dmabuf import DmaBuf
 from zcore._errors import PoolClosedError as PoolClosedError
 from zcore._frame import Frame
+from zcore.colorimetry import Colorimetry
 from zcore.formats import Format
 
 @final
@@ -28,6 +29,7 @@ class Pool:
     def allocator(self) -> str: ...
     @property
     def format(self) -> Format | None: ...
+    colorimetry: Colorimetry | None
     @property
     def owner(self) -> Any: ...
     @property

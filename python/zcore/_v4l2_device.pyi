@@ -13,6 +13,7 @@ class PixFormat(NamedTuple):
     ycbcr_enc: int
     quantization: int
     xfer_func: int
+    flags: int = 0
 
 class SizeRange(NamedTuple):
     width: tuple[int, int, int]
@@ -57,6 +58,9 @@ class V4l2Device:
         test: bool = False,
         bytesperline: int = 0,
         sizeimage: int = 0,
+        field: int = 0,
+        colours: tuple[int, int, int, int] | None = None,
+        convert_colours: bool = False,
     ) -> PixFormat: ...
     def frame_interval(self, type: int, interval: tuple[int, int] | None = None) -> tuple[int, int] | None: ...
     def memories(self, type: int) -> set[str]: ...

@@ -126,6 +126,11 @@ cdef class Frame:
         return self.pool.core.width, self.pool.core.height
 
     @property
+    def colorimetry(self):
+        """Colours: a :class:`zcore.colorimetry.Colorimetry`; ``None`` where nobody knows them."""
+        return self.pool.colorimetry
+
+    @property
     def modifier(self):
         """DRM format modifier; 0 = linear."""
         return self.pool.core.modifier

@@ -101,6 +101,7 @@ cdef class Pool:
     cdef readonly str name
     cdef readonly str allocator
     cdef readonly object format  # zcore.formats.Format
+    cdef public object colorimetry  # zcore.colorimetry.Colorimetry, or None
     cdef readonly object owner  # keeps the device alive
     cdef readonly bint writable
     cdef readonly int maximum

@@ -21,6 +21,8 @@ from zcore.uapi.videodev2 cimport (
     V4L2_MEMORY_DMABUF,
     V4L2_MEMORY_MMAP,
     V4L2_MEMORY_USERPTR,
+    V4L2_PIX_FMT_FLAG_SET_CSC,
+    V4L2_PIX_FMT_PRIV_MAGIC,
     VIDIOC_ENUM_FMT,
     VIDIOC_ENUM_FRAMEINTERVALS,
     VIDIOC_ENUM_FRAMESIZES,
@@ -59,6 +61,7 @@ class PixFormat(NamedTuple):
     ycbcr_enc: int
     quantization: int
     xfer_func: int
+    flags: int = 0  # V4L2_PIX_FMT_FLAG_*
 
 
 class SizeRange(NamedTuple):
@@ -179,9 +182,13 @@ cdef class V4l2Device:
 
     def set_format(
         self, unsigned int type, unsigned int width, unsigned int height, unsigned int fourcc, *, bint test=False,
-        int bytesperline=0, int sizeimage=0,
+        int bytesperline=0, int sizeimage=0, unsigned int field=0, colours=None, bint convert_colours=False,
     ):
-        """Set (or, with ``test``, only try) the format of a queue; what the driver granted comes back and wins."""
+        """Set (or, with ``test``, only try) the format of a queue; what the driver granted comes back and wins.
+
+        ``colours`` is (colorspace, ycbcr_enc, quantization, xfer_func): what frames of an OUTPUT queue have, or with
+        ``convert_colours`` (V4L2_PIX_FMT_FLAG_SET_CSC) what a CAPTURE queue shall give.
+        """
         cdef v4l2_format fmt
         memset(&fmt, 0, sizeof(fmt))
         fmt.type = type
@@ -190,7 +197,7 @@ cdef class V4l2Device:
             fmt.fmt.pix_mp.width = width
             fmt.fmt.pix_mp.height = height
             fmt.fmt.pix_mp.pixelformat = fourcc
-            fmt.fmt.pix_mp.field = 0
+            fmt.fmt.pix_mp.field = field
             for i in range(8):
                 fmt.fmt.pix_mp.plane_fmt[i].bytesperline = bytesperline
                 fmt.fmt.pix_mp.plane_fmt[i].sizeimage = sizeimage
@@ -198,9 +205,11 @@ cdef class V4l2Device:
             fmt.fmt.pix.width = width
             fmt.fmt.pix.height = height
             fmt.fmt.pix.pixelformat = fourcc
-            fmt.fmt.pix.field = 0
+            fmt.fmt.pix.field = field
             fmt.fmt.pix.bytesperline = bytesperline
             fmt.fmt.pix.sizeimage = sizeimage
+        if colours is not None:
+            set_colours(&fmt, colours, convert_colours)
         check(
             sys_ioctl(self.fd.number, VIDIOC_TRY_FMT if test else VIDIOC_S_FMT, &fmt),
             "VIDIOC_TRY_FMT" if test else "VIDIOC_S_FMT", self.path,
@@ -306,12 +315,30 @@ cdef bint is_multiplanar(unsigned int type) noexcept:
     return type == V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE or type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE
 
 
+cdef int set_colours(v4l2_format *fmt, colours, bint convert) except -1:
+    cdef unsigned int space, encoding, span, transfer
+    space, encoding, span, transfer = colours
+    if is_multiplanar(fmt.type):
+        mp = &fmt.fmt.pix_mp
+        mp.colorspace, mp.ycbcr_enc, mp.quantization, mp.xfer_func = space, encoding, span, transfer
+        mp.flags = V4L2_PIX_FMT_FLAG_SET_CSC if convert else 0
+        return 0
+    pix = &fmt.fmt.pix
+    pix.priv = V4L2_PIX_FMT_PRIV_MAGIC  # or the kernel takes the fields behind it for rubbish
+    pix.colorspace, pix.ycbcr_enc, pix.quantization, pix.xfer_func = space, encoding, span, transfer
+    pix.flags = V4L2_PIX_FMT_FLAG_SET_CSC if convert else 0
+    return 0
+
+
 cdef object unpack_format(v4l2_format *fmt):
     if is_multiplanar(fmt.type):
         mp = &fmt.fmt.pix_mp
         planes = tuple([(p.sizeimage, p.bytesperline) for p in mp.plane_fmt[:min(<int>mp.num_planes, 8)]])
         return PixFormat(mp.width, mp.height, mp.pixelformat, planes, mp.field, mp.colorspace, mp.ycbcr_enc,
-                         mp.quantization, mp.xfer_func)
+                         mp.quantization, mp.xfer_func, mp.flags)
     pix = &fmt.fmt.pix
-    return PixFormat(pix.width, pix.height, pix.pixelformat, ((pix.sizeimage, pix.bytesperline),), pix.field,
-                     pix.colorspace, pix.ycbcr_enc, pix.quantization, pix.xfer_func)
+    planes = ((pix.sizeimage, pix.bytesperline),)
+    if pix.priv != V4L2_PIX_FMT_PRIV_MAGIC:  # an old driver: what follows is rubbish
+        return PixFormat(pix.width, pix.height, pix.pixelformat, planes, pix.field, pix.colorspace, 0, 0, 0)
+    return PixFormat(pix.width, pix.height, pix.pixelformat, planes, pix.field, pix.colorspace, pix.ycbcr_enc,
+                     pix.quantization, pix.xfer_func, pix.flags)

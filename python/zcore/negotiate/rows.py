@@ -9,11 +9,7 @@ from typing import Any
 from zcore.errors import NegotiationError
 from zcore.formats import fourcc_str
 from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage
-
-TWO_PICTURES = {
-    5: "the top field above the bottom field (V4L2_FIELD_SEQ_TB)",
-    6: "the bottom field above the top field (V4L2_FIELD_SEQ_BT)",
-}
+from zcore.stages.fields import NO_PICTURE
 
 
 def wanted_stride(sinks: Iterable[Stage], given: LinkCaps, taken: Sequence[LinkCaps | str]) -> int:
@@ -45,14 +41,14 @@ def other_planes(source: Stage, given: LinkCaps, taken: Sequence[LinkCaps | str]
 
 
 def check_fields(given: LinkCaps, source: Stage, sinks: Iterable[Stage]) -> None:
-    """Refuse frames that are two half pictures, one below the other, for whoever would take them for one picture.
+    """Refuse frames that are half pictures, or two of them, for whoever would take them for one picture.
 
     Raises
     ------
     NegotiationError
         A device is to have them; a function in Python may know better.
     """
-    order = TWO_PICTURES.get(given.field)
+    order = NO_PICTURE.get(given.field)
     devices = [sink.name for sink in sinks if isinstance(sink, SourceMixin) or "map" not in sink_pad_of(sink).roles()]
     if order and devices:
         raise NegotiationError(

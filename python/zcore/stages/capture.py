@@ -12,10 +12,14 @@ from zcore._frame import Frame
 from zcore._nodes import CaptureNode
 from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
+from zcore._v4l2_inputs import DvTimings
+from zcore.colorimetry import Colorimetry
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
 from zcore.stages.controls import Value, apply_controls, as_controls, find_control
+from zcore.stages.device_state import DeviceState, make_wishes
+from zcore.stages.selection import Area
 from zcore.stages.timings import follow_signal
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
@@ -28,7 +32,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class Capture(Stage, SourceMixin):
+class Capture(DeviceState, Stage, SourceMixin):
     """A V4L2 capture device.
 
     How am I supposed to use this? Alone, ``with Capture(...) as camera: for frame in camera.frames(100)``; or as the
@@ -58,6 +62,23 @@ class Capture(Stage, SourceMixin):
         After how many frames to end; -1 = never.
     do_timestamp : bool
         Date frames when they come, instead of by the driver.
+    input : str or int, optional
+        Input of the device, by its name, a part of it, or its number.
+    standard : str, optional
+        Television standard, such as ``PAL``, or ``auto`` for the one that the device detects.
+    dv_timings : str or DvTimings, optional
+        Timings of an HDMI input or the like, such as ``1920x1080p60``, or ``auto`` for those of the signal.
+    crop : (int, int, int, int) or Margins, optional
+        The part of the picture to take: left, top, width, height in pixels. What is granted wins: see :attr:`crop`.
+    compose : (int, int, int, int), optional
+        Where in the frame to put it.
+    field : str, optional
+        Field order of interlaced signals: ``progressive``, ``top``, ``bottom``, ``interlaced``, ``seq-tb``, ``seq-bt``,
+        ``alternate``. Another one that the driver grants is an error.
+    colorimetry : str, optional
+        Colours to give, such as ``bt709``, where the driver can convert them.
+    priority : str, optional
+        ``background``, ``interactive`` or ``record``: then nobody else can change the device meanwhile.
     """
 
     kind = "capture"
@@ -75,9 +96,18 @@ class Capture(Stage, SourceMixin):
         extra_controls: Mapping[str, Value] | str | None = None,
         num_buffers: int = -1,
         do_timestamp: bool = False,
+        input: str | int | None = None,
+        standard: str | int | None = None,
+        dv_timings: str | DvTimings | None = None,
+        crop: Area | None = None,
+        compose: Area | None = None,
+        field: str | int | None = None,
+        colorimetry: str | Colorimetry | None = None,
+        priority: str | None = None,
         name: str | None = None,
     ):
         super().__init__(name)
+        self.wishes = make_wishes(input, standard, dv_timings, crop, compose, field, colorimetry, priority)
         if corrupted not in ("deliver", "drop"):
             raise ValueError(f"corrupted is 'deliver' or 'drop', not {corrupted!r}")
         if buffers is not None and not 2 <= buffers <= 32:
@@ -125,6 +155,7 @@ class Capture(Stage, SourceMixin):
             self._pad = V4l2Pad(device, type, self.name, self.io_mode)
             self._pad.queue.stamp = self.do_timestamp
             apply_controls(device, self.extra_controls, self.name)
+            self.apply_state(self._pad)
             self._tells_changes = subscribe_source_change(device)
         except BaseException:
             self._pad = None
@@ -167,7 +198,7 @@ class Capture(Stage, SourceMixin):
         wanted = self.size or size
         now = pad.device.get_format(pad.type)
         width, height = wanted or (now.width, now.height)
-        caps = pad.set_format(fmt, width, height, bytesperline, self._code)
+        caps = self.apply_areas(pad.set_format(fmt, width, height, bytesperline, self._code))
         if wanted is not None and caps.size != tuple(wanted):
             raise NegotiationError(
                 f"{self.name} ({self.device}) has no {width}x{height} in {fmt}; "
@@ -292,5 +323,6 @@ class Capture(Stage, SourceMixin):
         return found
 
     def facts(self) -> dict[str, Any]:
-        """Give the number of damaged frames."""
-        return {"error_frames": self._pad.queue.errors} if self._pad is not None and self._pad.queue.errors else {}
+        """Give the number of damaged frames, and rectangles that are other ones than was asked for."""
+        errors = self._pad.queue.errors if self._pad is not None else 0
+        return self.state_facts() | ({"error_frames": errors} if errors else {})

@@ -96,7 +96,9 @@ class Encode(Codec):
         """Set codec, pixels, rate and the visible part, in the order that the kernel's encoder interface asks for."""
         pad = self.input
         self.set_coded(caps.width, caps.height)
-        granted = pad.set_format(caps.format, caps.width, caps.height, caps.memory_planes[0][1], caps.fourcc or None)
+        granted = pad.set_format(
+            caps.format, caps.width, caps.height, caps.memory_planes[0][1], caps.fourcc or None, given=caps
+        )
         if granted.size != caps.size:
             granted = self._crop(caps, granted)
         check_same_layout(caps, granted, f"{self.name} ({self.device})")

@@ -88,7 +88,7 @@ class Convert(MemToMem):
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Set the format of the frames that come in."""
         granted = self.input.set_format(
-            caps.format, caps.width, caps.height, caps.memory_planes[0][1], caps.fourcc or None
+            caps.format, caps.width, caps.height, caps.memory_planes[0][1], caps.fourcc or None, given=caps
         )
         if granted.size == caps.size:
             check_same_layout(caps, granted, f"{self.name} ({self.device})")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from zcore._chain import Link, Node
 from zcore._output_nodes import OutputNode
 from zcore._v4l2_device import V4l2Device
+from zcore._v4l2_inputs import DvTimings
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, SinkMixin, Sizes, Stage
 from zcore.stages.controls import Value, apply_controls, as_controls
+from zcore.stages.device_state import DeviceState, make_wishes
+from zcore.stages.selection import Area
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
     CAP_M2M_MPLANE,
@@ -23,7 +27,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class Output(Stage, SinkMixin):
+class Output(DeviceState, Stage, SinkMixin):
     """A V4L2 output device: a video output, or a loop that another program captures from.
 
     How am I supposed to use this? As the last stage of a :class:`zcore.Chain`. A frame is given back when the device
@@ -43,6 +47,18 @@ class Output(Stage, SinkMixin):
         Controls to set when the device is opened: see :class:`zcore.Capture`.
     min_queued_bufs : int
         How many buffers are left with the device while more frames come. Some drivers show the last one on and on.
+    output : str or int, optional
+        Output of the device, by its name, a part of it, or its number.
+    standard, dv_timings : str, optional
+        Television standard or timings to send: see :class:`zcore.Capture`. There is nothing to detect.
+    crop : (int, int, int, int) or Margins, optional
+        The part of the frames to send: left, top, width, height in pixels.
+    compose : (int, int, int, int), optional
+        Where on the screen to put it.
+    field : str, optional
+        Field order of the frames, where they do not tell.
+    priority : str, optional
+        ``background``, ``interactive`` or ``record``: then nobody else can change the device meanwhile.
     """
 
     kind = "output"
@@ -56,9 +72,19 @@ class Output(Stage, SinkMixin):
         buffers: int | None = None,
         extra_controls: Mapping[str, Value] | str | None = None,
         min_queued_bufs: int = 1,
+        output: str | int | None = None,
+        standard: str | int | None = None,
+        dv_timings: str | DvTimings | None = None,
+        crop: Area | None = None,
+        compose: Area | None = None,
+        field: str | int | None = None,
+        priority: str | None = None,
         name: str | None = None,
     ):
         super().__init__(name)
+        if "auto" in (standard, dv_timings):
+            raise ValueError("an output has no signal to detect: name the standard or the timings")
+        self.wishes = make_wishes(output, standard, dv_timings, crop, compose, field, None, priority)
         if min_queued_bufs < 0:
             raise ValueError(f"min_queued_bufs is 0 or more, not {min_queued_bufs}")
         self.device = str(device)
@@ -69,6 +95,7 @@ class Output(Stage, SinkMixin):
         self.extra_controls = as_controls(extra_controls)
         self.min_queued_bufs = min_queued_bufs
         self._device: V4l2Device | None = None
+        self.caps: LinkCaps | None = None
         self._pad: V4l2Pad | None = None
 
     def open(self) -> None:
@@ -96,6 +123,7 @@ class Output(Stage, SinkMixin):
                 )
             self._pad = V4l2Pad(device, type, self.name, self.io_mode, holds=2 + self.min_queued_bufs)
             apply_controls(device, self.extra_controls, self.name)
+            self.apply_state(self._pad)
         except BaseException:
             self._pad = None
             device.close()
@@ -126,8 +154,14 @@ class Output(Stage, SinkMixin):
         """Set the format of the frames that come in, and the rate where they have one."""
         pad = self.input
         granted = pad.set_format(
-            caps.format, caps.width, caps.height, caps.memory_planes[0][1], self._code or caps.fourcc or None
+            caps.format,
+            caps.width,
+            caps.height,
+            caps.memory_planes[0][1],
+            self._code or caps.fourcc or None,
+            given=caps,
         )
+        granted = self.apply_areas(granted)
         if granted.size != caps.size:
             sizes = pad.sizes(caps.format)
             raise NegotiationError(
@@ -136,6 +170,7 @@ class Output(Stage, SinkMixin):
             )
         check_same_layout(caps, granted, f"{self.name} ({self.device})")
         pad.hint_rate(caps.rate)
+        self.caps = granted
         return granted
 
     def start(self) -> None:
@@ -151,10 +186,15 @@ class Output(Stage, SinkMixin):
         """Free the buffers and close the device."""
         device, self._device = self._device, None
         pad, self._pad = self._pad, None
+        self.caps = None
         if pad is not None:
             pad.queue.close()
         if device is not None:
             device.close()
+
+    def facts(self) -> dict[str, Any]:
+        """Tell rectangles that are other ones than was asked for."""
+        return self.state_facts()
 
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""

@@ -9,10 +9,13 @@ from fractions import Fraction
 from zcore._pool import Pool
 from zcore._v4l2 import Queue
 from zcore._v4l2_device import PixFormat, V4l2Device
+from zcore.colorimetry import Colorimetry
 from zcore.errors import DeviceError, NegotiationError
 from zcore.formats import Format, UnknownFormatError, by_v4l2, find, fourcc_str
 from zcore.stages.base import LinkCaps, Pad, Sizes, check_io_mode, describe, make_pool
 from zcore.stages.controls import MIN_BUFFERS_FOR_CAPTURE, MIN_BUFFERS_FOR_OUTPUT, minimum_buffers
+from zcore.stages.fields import check_field
+from zcore.stages.sense import check_sense
 
 CAPTURE, OUTPUT, CAPTURE_MPLANE, OUTPUT_MPLANE = 1, 2, 9, 10
 MEMORY = {"mmap": 1, "userptr": 2, "dmabuf": 4}
@@ -59,6 +62,9 @@ class V4l2Pad(Pad):
     holds : int
         How many frames the device keeps while it works; the driver's own minimum comes first where it is larger.
     """
+
+    field = 0
+    colours: Colorimetry | None = None  # what a CAPTURE queue is asked for, as `field` is
 
     def __init__(self, device: V4l2Device, type: int, name: str, io_mode: str = "auto", holds: int = 2):
         self.device = device
@@ -196,8 +202,12 @@ class V4l2Pad(Pad):
         code: int | None = None,
         *,
         sizeimage: int = 0,
+        given: LinkCaps | None = None,
     ) -> LinkCaps:
         """Set the format; what the driver granted comes back.
+
+        An OUTPUT queue is told the field order and the colours of the frames that are `given`; a CAPTURE queue is asked
+        for :attr:`field` and :attr:`colours`.
 
         A format with two V4L2 fourccs (``NV12`` in one memory plane, ``NM12`` in two) is set as `code` where that is
         given, else as whatever the driver lists, one memory plane first.
@@ -211,14 +221,27 @@ class V4l2Pad(Pad):
         if wanted is None:
             names = ", ".join(fourcc_str(c) for c in sorted({c for c, _, _ in self.listed()})) or "nothing"
             raise NegotiationError(f"{self.name} has no format {fmt}; it has {names}")
+        field, colours = self.field, self.colours
+        if given is not None:
+            field = field or given.field
+            colours = given.colorimetry if given.colorspace or not given.format.coded else None
         granted = self.device.set_format(
-            self.type, width, height, wanted, bytesperline=bytesperline, sizeimage=sizeimage
+            self.type,
+            width,
+            height,
+            wanted,
+            bytesperline=bytesperline,
+            sizeimage=sizeimage,
+            field=field,
+            colours=colours[:4] if colours is not None else None,
+            convert_colours=not self.is_output,
         )
+        check_field(field if given is None else 0, granted.field, self.name)
         if granted.fourcc != wanted:
             raise NegotiationError(f"{self.name} was asked for {fmt} and answered with {fourcc_str(granted.fourcc)}")
         self.read_minimum()
         caps = caps_of(granted)
-        _check_sense(caps, self.name)
+        check_sense(caps, self.name)
         return caps
 
     def hint_rate(self, rate: Fraction | None) -> None:
@@ -310,26 +333,19 @@ def caps_of(granted: PixFormat, rate: Fraction | None = None) -> LinkCaps:
     if fmt.linear and not all(line for _, line in planes):  # a driver that does not tell its rows has no padding
         lines = fmt.layout(granted.width, granted.height).strides
         planes = tuple((size, line or plain) for (size, line), plain in zip(planes, lines, strict=False))
-    return LinkCaps(fmt, granted.width, granted.height, planes, granted.fourcc, rate, field=granted.field)
-
-
-def _check_sense(caps: LinkCaps, who: str) -> None:
-    """Refuse what cannot be: rows that are shorter than their pixels, pictures that are longer than their buffers."""
-    if not caps.format.linear:
-        return
-    what = f"{caps.format} {caps.width}x{caps.height}"
-    try:
-        components = describe(caps)[0]
-    except ValueError as error:
-        raise NegotiationError(f"{who} answered to {what} with what cannot be: {error}") from error
-    plain = caps.format.layout(caps.width, caps.height)
-    for (memory, offset, stride, rows), plane in zip(components, plain.planes, strict=True):
-        end, size = offset + stride * (rows - 1) + plane.width_bytes, caps.memory_planes[memory][0]
-        if end > size:
-            raise NegotiationError(
-                f"{who} answered to {what} with {size} bytes in rows of {caps.memory_planes[memory][1]}, and its "
-                f"pixels take {end}"
-            )
+    return LinkCaps(
+        fmt,
+        granted.width,
+        granted.height,
+        planes,
+        granted.fourcc,
+        rate,
+        field=granted.field,
+        colorspace=granted.colorspace,
+        ycbcr_enc=granted.ycbcr_enc,
+        quantization=granted.quantization,
+        xfer_func=granted.xfer_func,
+    )
 
 
 def check_same_layout(given: LinkCaps, taken: LinkCaps, who: str) -> None:
