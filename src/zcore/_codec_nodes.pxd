@@ -15,8 +15,13 @@ cdef class CodecNode(ConvertNode):
     cdef bint drop_corrupted
     cdef readonly bint doubtful  # the format was not the driver's own choice: the first picture tells
     cdef readonly uint64_t corrupted_drops
+    cdef readonly uint64_t flushed  # coded frames that a flush threw away, and what had not come out of them
+    cdef readonly uint64_t flushes
+    cdef readonly uint64_t settled  # of what was taken: frames whose pictures nobody waits for any more
+    cdef int flush_asked
 
     cdef int ask(self, const char *what) noexcept with gil
     cdef int look_for_change(self) noexcept nogil
     cdef int find_end(self, int moved) noexcept nogil
     cdef int drain(self) noexcept nogil
+    cdef int throw_away(self) noexcept nogil

@@ -2,11 +2,13 @@
 
 cimport cython
 from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENOTTY, EPIPE
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from zcore._chain cimport Link
+from zcore._ioctl cimport v4l2_streamon
 from zcore._nodes cimport ConvertNode
 from zcore._pool cimport Slot, slot_drop
+from zcore._sys cimport atomic_load, atomic_store
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
 from zcore._v4l2_codec cimport codec_source_change, codec_stop
@@ -28,6 +30,16 @@ cdef extern from "<errno.h>" nogil:
 cdef uint32_t FAILED = EPOLLERR | EPOLLHUP
 
 
+cdef int stream_again(Queue queue) noexcept nogil:
+    """Start a queue that was just stopped; a CAPTURE queue has been refilled."""
+    cdef int result = v4l2_streamon(queue.fd.number, queue.type)
+    if result < 0:
+        return result
+    queue.c_state = QUEUE_STREAMING
+    queue.last_sequence = -1
+    return 0
+
+
 @cython.final
 cdef class CodecNode(ConvertNode):
     """A stateful encoder or decoder.
@@ -40,7 +52,9 @@ cdef class CodecNode(ConvertNode):
     changed : callable
         For a decoder: called with ``"stream"`` when the driver has read the header of a stream, to make CAPTURE ready
         and start it; with ``"damaged"`` when the first picture of a doubtful format came damaged; with ``"nothing"``
-        when the input ended without a stream. It gives True where the format is doubtful. What it raises ends the run.
+        when the input ended without a stream. It gives ``"doubtful"`` where the format may not be possible,
+        ``"pause"`` where the stream needs other buffers: then the link behind is closed, and the node takes coded
+        frames as far as OUTPUT has room, until :meth:`resume`. What it raises ends the run.
     """
 
     def __init__(self, str name, Queue output not None, Queue capture not None, Link source not None,
@@ -51,10 +65,36 @@ cdef class CodecNode(ConvertNode):
         self.waiting = self.decoder and capture.c_state != QUEUE_STREAMING
         self.drop_corrupted = drop_corrupted
 
+    def resume(self, Link sink not None, changed):
+        """Go on behind a pause: CAPTURE has buffers for the new stream, and streams."""
+        self.sink = sink
+        self.changed = changed
+        self.paused = self.stop_sent = self.waiting = False
+        self.doubtful = False
+        self.ready |= EPOLLIN
+
+    def doubt(self):
+        """Take the format for one that may not be possible, until a picture came."""
+        self.doubtful = True
+
+    def flush(self):
+        """Throw away what has been taken and did not come out yet, as soon as the loop comes by; from any thread."""
+        atomic_store(&self.flush_asked, 1)
+
     cdef int step(self) noexcept nogil:
         cdef int fed, taken, told = 0, given, ended, result
         if self.done:
             return 0
+        if self.paused:
+            fed = self.feed()
+            if fed < 0:
+                return fed
+            taken = self.take_back()
+            return taken if taken < 0 else fed + taken
+        if atomic_load(&self.flush_asked):
+            result = self.throw_away()
+            if result < 0:
+                return result
         if self.capture.c_state == QUEUE_STREAMING:
             result = self.capture.refill()
             if result < 0:
@@ -146,7 +186,11 @@ cdef class CodecNode(ConvertNode):
     cdef int ask(self, const char *what) noexcept with gil:
         """1 = go on, -ECANCELED = it raised."""
         try:
-            self.doubtful = bool(self.changed((<bytes>what).decode()))
+            answer = self.changed((<bytes>what).decode())
+            self.doubtful = answer == "doubtful"
+            if answer == "pause":
+                self.paused = True
+                self.sink.close()
             return 1
         except BaseException as error:
             self.error = error
@@ -189,6 +233,46 @@ cdef class CodecNode(ConvertNode):
                 return 1
         return 0
 
+    cdef int throw_away(self) noexcept nogil:
+        """A seek, as the kernel's decoder interface has it: restart OUTPUT, and CAPTURE to drop what is decoded."""
+        cdef int result
+        cdef bint capturing = self.capture.c_state == QUEUE_STREAMING or self.capture.c_state == QUEUE_ENDED
+        cdef uint64_t known = self.frames_out + self.corrupted_drops + self.settled
+        if self.capture.c_state == QUEUE_ENDED and not self.stop_sent:
+            return 0  # the stream is changing: once that is done
+        atomic_store(&self.flush_asked, 0)
+        while self.source.count:
+            slot_drop(self.source.pop())
+            self.flushed += 1
+        if self.frames_in > known:
+            self.flushed += self.frames_in - known
+            self.settled += self.frames_in - known
+        self.operation = "VIDIOC_STREAMOFF"
+        result = self.output.stop_streaming()
+        if result < 0:
+            return result
+        if capturing:
+            result = self.capture.stop_streaming()
+            if result < 0:
+                return result
+        self.flushes += 1
+        self.stop_sent = False
+        self.ready = 0
+        self.operation = "VIDIOC_STREAMON"
+        result = stream_again(self.output)
+        if result < 0 or not capturing:
+            return result
+        if self.decoder:  # it may have read the header of another stream already: CAPTURE is set to that then
+            result = self.look_for_change()
+            if result:
+                return result
+        self.operation = "VIDIOC_QBUF"
+        result = self.capture.refill()
+        if result < 0:
+            return result
+        self.operation = "VIDIOC_STREAMON"
+        return stream_again(self.capture)
+
     cdef int drain(self) noexcept nogil:
         cdef int result = codec_stop(self.output.fd.number, self.decoder)
         if result == -ENOTTY or result == -EINVAL:
@@ -205,6 +289,8 @@ cdef class CodecNode(ConvertNode):
         cdef uint32_t events = 0
         if self.done:
             return 0
+        if self.paused:  # only OUTPUT goes on
+            return EPOLLOUT if self.output.queued_count else 0
         if self.output.queued_count:
             events |= EPOLLOUT
             if self.waiting:

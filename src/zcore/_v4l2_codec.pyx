@@ -44,16 +44,16 @@ cdef int codec_stop(int fd, bint decoder) noexcept nogil:
 
 cdef int codec_source_change(int fd) noexcept nogil:
     cdef v4l2_event event
-    cdef int result
-    while True:
+    cdef int result, found = 0
+    while True:  # to the last: what stays in the queue would be taken for a later change
         memset(&event, 0, sizeof(event))
         result = sys_ioctl(fd, VIDIOC_DQEVENT, &event)
         if result == -ENOENT:
-            return 0
+            return found
         if result < 0:
             return result
         if event.type == V4L2_EVENT_SOURCE_CHANGE and event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION:
-            return 1
+            found = 1
 
 
 def subscribe_source_change(V4l2Device device not None):
