@@ -228,3 +228,28 @@ def test_flush_from_another_thread_while_the_size_changes(fake_kernel):
         done.set()
         thread.join()
     assert len(kept.sizes) + report.stages[1].drops.get("flushed", 0) == 60
+
+
+# What the stream is made of
+
+
+def test_samples_of_the_stream_are_found_out(fake_kernel):
+    """Nobody said what the stream holds, and the sink takes anything: it gets the stream's own samples."""
+    decoder(fake_kernel)
+    pixels = bytes(range(256)) * (SIZE[0] * SIZE[1] * 3 // 256)
+    kept = Kept()
+    report = zcore.Chain(CodedSource([coded(pixels, "RGB3")] * 4), Decode(DECODER), kept.stage).run()
+    assert report.frames == 4
+    assert kept.payloads == [pixels] * 4
+    assert len(report.replanned) == 1
+    assert report.zero_copy
+
+
+def test_samples_that_change_on_the_way(fake_kernel):
+    decoder(fake_kernel)
+    pixels = bytes(range(256)) * (SIZE[0] * SIZE[1] * 3 // 256)
+    payloads, pictures, _ = stream((3, SIZE))
+    kept = Kept()
+    report = zcore.Chain(CodedSource([*payloads, *[coded(pixels, "RGB3")] * 4]), Decode(DECODER), kept.stage).run()
+    assert kept.payloads == [*pictures, *[pixels] * 4]
+    assert len(report.replanned) == 1

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from zcore._chain import Link, Node
+from zcore.errors import NegotiationError
 from zcore.formats import Format
 from zcore.graph import Graph
 from zcore.negotiate import Plan, Planner
 from zcore.stages.base import LinkCaps, Pad, SinkMixin, Sizes, SourceMixin, Stage
 from zcore.stages.codec import Decode
+from zcore.stages.decoder_stream import alike
 from zcore.wiring import Wiring
 
 
@@ -27,6 +29,7 @@ class Behind(Stage, SourceMixin):
 
     def __init__(self, decoder: Decode):
         super().__init__(decoder.name)
+        self.own_samples = True  # whether formats with other samples than the stream's are left out
         self.decoder = decoder
         self.device = decoder.device
         self.size = decoder.stream.planned.size
@@ -50,8 +53,10 @@ class Behind(Stage, SourceMixin):
 
     def offers(self) -> Sequence[Format]:
         """List what the decoder gives, its own choice first: that always works."""
-        offered = list(self.decoder.offers())
         own = self.decoder.stream.own.format
+        offered = list(self.decoder.offers())
+        if self.own_samples and self.decoder.format is None:
+            offered = [fmt for fmt in offered if alike(fmt, own)]
         return sorted(offered, key=lambda fmt: fmt.v4l2 != own.v4l2)
 
     def output_sizes(self, fmt: Format) -> Sizes:
@@ -118,9 +123,7 @@ def follow(graph: Graph, wiring: Wiring, decoder: Decode, strict: bool) -> list[
     decoder.renew()
     source = Behind(decoder)
     links = [(source if one is decoder else one, other) for one, other in graph.links if other in behind]
-    planner = Planner(Graph([source], links), strict)
-    planner.needs[0].stream = decoder.stream.own.format
-    made = planner.plan()
+    made = _planned(source, Graph([source], links), strict)
     for link in made.links:
         if link.source is source:
             link.source = decoder
@@ -137,3 +140,19 @@ def follow(graph: Graph, wiring: Wiring, decoder: Decode, strict: bool) -> list[
     wiring.join_again(decoder, plan)
     decoder.go_on(wiring.out_of[decoder])
     return made.links
+
+
+def _planned(source: Behind, graph: Graph, strict: bool) -> Plan:
+    """Plan with the samples of the stream where that works without a copy, else with whatever the driver lists."""
+    own = source.decoder.stream.own.format
+    try:
+        return _planner(graph, True, own).plan()
+    except NegotiationError:
+        source.own_samples = False
+    return _planner(graph, strict, own).plan()
+
+
+def _planner(graph: Graph, strict: bool, stream: Format) -> Planner:
+    planner = Planner(graph, strict)
+    planner.needs[0].stream = stream
+    return planner

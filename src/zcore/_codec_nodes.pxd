@@ -10,6 +10,7 @@ cdef class CodecNode(ConvertNode):
     cdef readonly object error  # what `changed` raised
     cdef bint decoder
     cdef bint waiting  # CAPTURE starts when the decoder has read the stream's header
+    cdef bint told  # the event of a change has been read, and LAST has not come yet
     cdef bint stop_sent
     cdef bint no_stop  # the driver has no command to drain
     cdef bint drop_corrupted

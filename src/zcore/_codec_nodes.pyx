@@ -69,7 +69,7 @@ cdef class CodecNode(ConvertNode):
         """Go on behind a pause: CAPTURE has buffers for the new stream, and streams."""
         self.sink = sink
         self.changed = changed
-        self.paused = self.stop_sent = self.waiting = False
+        self.paused = self.stop_sent = self.waiting = self.told = False
         self.doubtful = False
         self.ready |= EPOLLIN
 
@@ -95,9 +95,11 @@ cdef class CodecNode(ConvertNode):
             result = self.throw_away()
             if result < 0:
                 return result
-        if self.capture.c_state == QUEUE_STREAMING:
+        if self.capture.c_state == QUEUE_STREAMING and not self.told:
             result = self.capture.refill()
-            if result < 0:
+            if result == -EINVAL and self.decoder and codec_source_change(self.output.fd.number) > 0:
+                self.told = True  # CAPTURE is at the new format already; what is left comes in the buffers that it has
+            elif result < 0:
                 self.operation = "VIDIOC_QBUF"
                 return result
         fed = self.feed()
@@ -170,7 +172,8 @@ cdef class CodecNode(ConvertNode):
         return 1
 
     cdef int look_for_change(self) noexcept nogil:
-        cdef int result = codec_source_change(self.output.fd.number)
+        cdef int result = 1 if self.told else codec_source_change(self.output.fd.number)
+        self.told = False
         if result == -ENOTTY:
             return 0
         if result < 0:

@@ -300,7 +300,7 @@ class Decode(Codec):
         if self._in_mid_stream:
             self._planned = planned
             return planned
-        self._stream = Stream(self.output, planned, f"{self.name} ({self.device})")
+        self._stream = Stream(self.output, planned, f"{self.name} ({self.device})", fixed=self.format is not None)
         return planned
 
     def start(self) -> None:
@@ -332,7 +332,7 @@ class Decode(Codec):
         """Read what the stream is now: CAPTURE has no buffers, and OUTPUT goes on."""
         self.output.forget()
         self.output.read_minimum(again=True)
-        self._stream = Stream.found(self.output, f"{self.name} ({self.device})")
+        self._stream = Stream.found(self.output, f"{self.name} ({self.device})", fixed=self.format is not None)
         self._in_mid_stream = True
         assert self._input is not None
         self._input = replace(self._input, width=self._stream.planned.width, height=self._stream.planned.height)

@@ -8,6 +8,7 @@ from zcore._chain import Link
 from zcore._codec_nodes import CodecNode
 from zcore._v4l2_codec import visible_size
 from zcore.errors import NegotiationError
+from zcore.formats import Format
 from zcore.stages.base import LinkCaps
 from zcore.stages.v4l2_pad import V4l2Pad, caps_of
 
@@ -29,22 +30,25 @@ class Stream:
         What was agreed for it.
     who : str
         For messages.
+    fixed : bool
+        Whether the user asked for the format; else another is planned where the stream has other samples.
     """
 
-    def __init__(self, pad: V4l2Pad, planned: LinkCaps, who: str):
+    def __init__(self, pad: V4l2Pad, planned: LinkCaps, who: str, *, fixed: bool = False):
         self.pad = pad
         self.planned = planned
         self.who = who
+        self.fixed = fixed
         self._node: CodecNode | None = None
         self._last: tuple[int, int, int] | None = None
         self._own: LinkCaps | None = None  # what the driver chose by itself
 
     @classmethod
-    def found(cls, pad: V4l2Pad, who: str) -> Stream:
+    def found(cls, pad: V4l2Pad, who: str, *, fixed: bool = False) -> Stream:
         """Read what the driver has found in the stream; :attr:`planned` has the visible size then."""
         now = caps_of(pad.device.get_format(pad.type))
         visible = visible_size(pad.device, False)
-        stream = cls(pad, replace(now, width=visible[2], height=visible[3]) if visible else now, who)
+        stream = cls(pad, replace(now, width=visible[2], height=visible[3]) if visible else now, who, fixed=fixed)
         stream._own = now
         return stream
 
@@ -101,6 +105,8 @@ class Stream:
         if state == self._last:  # the format that was set makes the decoder think that the stream changed
             raise NegotiationError(self._impossible())
         self._last = state
+        if not self.fixed and not alike(now.format, planned.format):
+            return "pause"
         if fits(now, planned):
             self.pad.queue.stop()
         elif not self._set_up_again(now):
@@ -147,6 +153,16 @@ class Stream:
                 f"{self.who} needs {self.pad.holds} buffers for this stream and has {self.pad.queue.count}; "
                 f"give buffers={self.pad.holds + 3}"
             )
+
+
+def alike(one: Format, other: Format) -> bool:
+    """Tell whether two formats have the same samples, if in another order: such a change every decoder can make."""
+    return one == other or (bool(one.components) and one.family is other.family and _samples(one) == _samples(other))
+
+
+def _samples(fmt: Format) -> list[tuple[bool, int, int, int]]:
+    return sorted((c.name in "AX", c.bits, fmt.planes[c.plane].hsub * c.step, fmt.planes[c.plane].vsub)
+                  for c in fmt.components)  # fmt: skip
 
 
 def fits(now: LinkCaps, planned: LinkCaps) -> bool:
