@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import zcore
-from codec_rig import SIZE, CodedSource, Kept, coded, decoder, encoder, picture
+from codec_rig import SIZE, Camera, CodedSource, Kept, coded, decoder, encoder, picture
 from fakekernel import FakeCard
+from fakekernel.kernel import Refusal
 from zcore.stages.codec import Decode, Encode
 
 DECODER = "/dev/video2"
@@ -253,3 +254,48 @@ def test_samples_that_change_on_the_way(fake_kernel):
     report = zcore.Chain(CodedSource([*payloads, *[coded(pixels, "RGB3")] * 4]), Decode(DECODER), kept.stage).run()
     assert kept.payloads == [*pictures, *[pixels] * 4]
     assert len(report.replanned) == 1
+
+
+# A drain in mid-stream
+
+
+@pytest.mark.proves("dev-decoder:drain", "dev-encoder:drain", "T23")
+@pytest.mark.parametrize("broken", ["", "no commands", "EPIPE after START", "no START"])
+def test_drain_in_mid_stream_loses_nothing(fake_kernel, broken):
+    camera = Camera(fake_kernel)
+    coder, fake = encoder(fake_kernel), decoder(fake_kernel)
+    for device in (coder, fake):
+        device.delay = 2
+        command = device.command
+
+        def answer(cmd, command=command, device=device):
+            if broken == "EPIPE after START" and cmd == 0:
+                return  # vicodec of Linux 6.12: it goes on, and DQBUF says EPIPE all the same
+            if broken == "no START" and cmd == 0:
+                raise Refusal(errno.EINVAL, "no START")
+            command(cmd)
+
+        device.command = answer
+        device.commands = broken != "no commands"
+    encode, decode, kept = Encode("/dev/video1"), Decode(DECODER), Kept()
+    if broken == "no commands":
+        coder.delay = fake.delay = 0
+
+    def look(frame):
+        kept.take(frame)
+        if len(kept.sizes) in (3, 9):
+            encode.drain()
+        if len(kept.sizes) in (6, 9):
+            decode.drain()
+
+    zcore.Chain(camera.stage(), encode, decode, zcore.Callback(look)).run(frames=20)
+    assert len(kept.sizes) == 20
+    assert kept.times == sorted(set(kept.times))
+    if not broken:
+        assert fake_kernel.count("VIDIOC_ENCODER_CMD") >= 3
+        assert fake_kernel.count("VIDIOC_DECODER_CMD") >= 3
+
+
+def test_drain_of_a_codec_that_does_not_run():
+    Decode(DECODER).drain()
+    Encode("/dev/video1").drain()

@@ -20,9 +20,14 @@ cdef class CodecNode(ConvertNode):
     cdef readonly uint64_t flushes
     cdef readonly uint64_t settled  # of what was taken: frames whose pictures nobody waits for any more
     cdef int flush_asked
+    cdef int empty_asked
+    cdef bint told_to_go_on  # and no frame has come since then
+    cdef bint emptying  # it drains, and will go on after that
 
     cdef int ask(self, const char *what) noexcept with gil
     cdef int look_for_change(self) noexcept nogil
     cdef int find_end(self, int moved) noexcept nogil
     cdef int drain(self) noexcept nogil
     cdef int throw_away(self) noexcept nogil
+    cdef int go_on(self) noexcept nogil
+    cdef int restart_capture(self) noexcept nogil

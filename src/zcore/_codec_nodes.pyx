@@ -11,7 +11,7 @@ from zcore._pool cimport Slot, slot_drop
 from zcore._sys cimport atomic_load, atomic_store
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
-from zcore._v4l2_codec cimport codec_source_change, codec_stop
+from zcore._v4l2_codec cimport codec_command, codec_source_change
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 
@@ -77,6 +77,10 @@ cdef class CodecNode(ConvertNode):
         """Take the format for one that may not be possible, until a picture came."""
         self.doubtful = True
 
+    def empty(self):
+        """Have everything that was taken come out before anything more is taken; from any thread."""
+        atomic_store(&self.empty_asked, 1)
+
     def flush(self):
         """Throw away what has been taken and did not come out yet, as soon as the loop comes by; from any thread."""
         atomic_store(&self.flush_asked, 1)
@@ -102,7 +106,14 @@ cdef class CodecNode(ConvertNode):
             elif result < 0:
                 self.operation = "VIDIOC_QBUF"
                 return result
-        fed = self.feed()
+        if atomic_load(&self.empty_asked) and not self.waiting and not self.stop_sent:
+            atomic_store(&self.empty_asked, 0)
+            if self.frames_in > self.frames_out + self.settled:
+                result = self.drain()
+                if result < 0:
+                    return result
+                self.emptying = self.stop_sent
+        fed = 0 if self.emptying else self.feed()
         if fed < 0:
             return fed
         taken = self.take_back()
@@ -155,6 +166,7 @@ cdef class CodecNode(ConvertNode):
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
+        self.told_to_go_on = False
         if not slot.planes[0].used and self.capture.c_state == QUEUE_ENDED:  # marks the end and is no picture
             slot_drop(slot)
             return 1
@@ -182,7 +194,7 @@ cdef class CodecNode(ConvertNode):
         if result == 0:
             return 0
         self.waiting = False
-        self.stop_sent = False  # restarting CAPTURE makes the driver forget that it drains
+        self.stop_sent = self.emptying = False  # restarting CAPTURE makes the driver forget that it drains
         self.ready |= EPOLLIN
         return self.ask(b"stream")
 
@@ -209,6 +221,10 @@ cdef class CodecNode(ConvertNode):
                 result = self.look_for_change()
                 if result:
                     return result
+            if self.emptying:
+                return self.go_on()
+            if self.told_to_go_on:
+                return self.restart_capture()
             if not self.stop_sent and not (self.no_stop and drained):  # it ended by itself, in mid-stream
                 self.operation = "VIDIOC_DQBUF"
                 return -EPIPE
@@ -259,7 +275,7 @@ cdef class CodecNode(ConvertNode):
             if result < 0:
                 return result
         self.flushes += 1
-        self.stop_sent = False
+        self.stop_sent = self.emptying = False
         self.ready = 0
         self.operation = "VIDIOC_STREAMON"
         result = stream_again(self.output)
@@ -276,8 +292,33 @@ cdef class CodecNode(ConvertNode):
         self.operation = "VIDIOC_STREAMON"
         return stream_again(self.capture)
 
+    cdef int go_on(self) noexcept nogil:
+        """Take frames again, after everything came out."""
+        cdef int result = codec_command(self.output.fd.number, self.decoder, False)
+        self.emptying = self.stop_sent = False
+        if result >= 0:
+            self.capture.c_state = QUEUE_STREAMING
+            self.told_to_go_on = True
+            return 1
+        if result != -ENOTTY and result != -EINVAL:
+            self.operation = "VIDIOC_DECODER_CMD" if self.decoder else "VIDIOC_ENCODER_CMD"
+            return result
+        return self.restart_capture()
+
+    cdef int restart_capture(self) noexcept nogil:
+        """Have a driver forget that it has drained, which cannot be told, or says EPIPE after it was told."""
+        cdef int result
+        self.told_to_go_on = False
+        self.operation = "VIDIOC_STREAMON"
+        result = self.capture.stop_streaming()
+        if result >= 0:
+            result = self.capture.refill()
+        if result >= 0:
+            result = stream_again(self.capture)
+        return result if result < 0 else 1
+
     cdef int drain(self) noexcept nogil:
-        cdef int result = codec_stop(self.output.fd.number, self.decoder)
+        cdef int result = codec_command(self.output.fd.number, self.decoder, True)
         if result == -ENOTTY or result == -EINVAL:
             self.no_stop = True
             return 1

@@ -149,3 +149,18 @@ def test_stopped_in_the_middle(nodes, account):
         run.chain.stop()
         assert run.chain.wait(DEADLINE).frames >= 3
     del run
+
+
+@pytest.mark.proves("dev-encoder:drain", "dev-decoder:drain", "T23")
+def test_drained_while_it_runs(nodes, account):
+    """vicodec of Linux 6.12 says EPIPE after V4L2_ENC_CMD_START: CAPTURE is restarted then."""
+    run = Run(nodes)
+    with run.chain:
+        run.chain.start(frames=20)
+        run.until(4)
+        run.encode.drain()
+        run.until(8)
+        run.decode.drain()
+        assert run.chain.wait(DEADLINE).frames == 20
+    assert len(run.sizes) == 20
+    del run

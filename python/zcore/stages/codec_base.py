@@ -158,6 +158,16 @@ class Codec(MemToMem):
         except KeyError as error:
             raise ChainError(error.args[0]) from None
 
+    def drain(self) -> None:
+        """Have everything that the codec has taken come out before it takes more; from any thread, while it runs.
+
+        Nothing is lost, and nothing stops: the driver is told to drain (V4L2_DEC_CMD_STOP, V4L2_ENC_CMD_STOP), gives
+        all that it kept back, and is started again. A driver that has no such command goes on as it is. At the end of
+        its input a codec is drained anyway.
+        """
+        if self._node is not None:
+            self._node.empty()
+
     def drops(self) -> dict[str, int]:
         """Count damaged frames that were dropped, and those that a flush threw away."""
         if self._node is None:
