@@ -252,20 +252,6 @@ def test_same_stream_announced_while_it_drains(fake_kernel):
     assert fake_kernel.count("VIDIOC_DECODER_CMD") == 2  # restarting CAPTURE made the driver forget the first
 
 
-@pytest.mark.parametrize("at", [0, 3])
-def test_other_size_is_told(fake_kernel, at):
-    decoder(fake_kernel)
-    payloads = pictures(6)
-    payloads[at:] = [coded(bytes(32 * 16 * 3 // 2), size=(32, 16))] * (6 - at)
-    kept = Kept()
-    with pytest.raises(
-        zcore.NegotiationError, match=r"stream is 32x16, and 64x16 was agreed.*change of resolution"
-    ) as caught:
-        zcore.Chain(CodedSource(payloads), Decode(DECODER), kept.stage).run()
-    assert len(kept.payloads) == at
-    assert caught.value.report.links[1].frames == at
-
-
 @pytest.mark.parametrize(("stream", "asked", "own"), [("YU12", "YUYV", "YUV420"), ("RGB3", "AR24", "RGB")])
 def test_format_that_the_stream_cannot_give(fake_kernel, stream, asked, own):
     """The driver lists every format, and finds out only while it decodes."""

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from zcore.errors import ChainError, DeviceError
+from zcore.following import follow
 from zcore.graph import Graph
 from zcore.ledger import Ledger
 from zcore.negotiate import Plan, Planner
 from zcore.report import Report, joined
 from zcore.running import Runner
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
+from zcore.stages.codec import Decode
 from zcore.stages.flow import Passing
 from zcore.wiring import Wiring
 
@@ -155,12 +157,11 @@ class Chain:
             stage.run_begins()
         try:
             while True:
-                wiring, why = self._stretch(reports, frames, given, require_zero_copy, stall_timeout)
+                wiring, why = self._stretch(reports, replanned, frames, given, require_zero_copy, stall_timeout)
                 if not why or self._stop_asked:
                     return joined(reports, replanned)
                 replanned.append(f"after {sum(report.frames for report in reports)} frames: {why}")
-                if not any(report.frames for report in reports[-FRUITLESS:]) and len(reports) >= FRUITLESS:
-                    raise ChainError(f"planned again {FRUITLESS} times without a frame in between; {why}")
+                _check_fruit(reports, why)
                 for source in self.graph.sources:
                     given[source] = given.get(source, 0) + wiring.given(source)
                 self._drop_plan()
@@ -182,6 +183,7 @@ class Chain:
     def _stretch(
         self,
         reports: list[Report],
+        replanned: list[str],
         frames: int | None,
         given: dict[Stage, int],
         strict: bool | None,
@@ -197,14 +199,16 @@ class Chain:
             for stage in self._order(plan):
                 stage.start()
             wiring = self._wiring = Wiring(plan, -1 if frames is None else frames, given)
-            runner = self._runner = Runner(wiring)
-            if self._stop_asked:
-                runner.stop()
             started = time.monotonic()
             try:
-                runner.run(stall_timeout)
+                self._drive(wiring, stall_timeout)
+                while wiring.paused() and not self._stop_asked:
+                    reports.append(self._ledger.report(time.monotonic() - started, self.graph, wiring))
+                    self._follow(wiring, reports, replanned, self._strict(strict))
+                    started = time.monotonic()
+                    self._drive(wiring, stall_timeout)
             except DeviceError as error:
-                failed = wiring.owner.get(runner.failed)
+                failed = wiring.owner.get(self._runner.failed if self._runner is not None else "")
                 if failed is None or not failed.recover():
                     raise
                 why = f"{failed.name} failed and has changed: {error}"
@@ -222,15 +226,34 @@ class Chain:
             self._finish(plan, wiring)
         return wiring, why
 
+    def _drive(self, wiring: Wiring, stall_timeout: float | None) -> None:
+        runner = self._runner = Runner(wiring)
+        try:
+            if self._stop_asked:
+                runner.stop()
+            runner.run(stall_timeout)
+        finally:
+            runner.close()
+
+    def _follow(self, wiring: Wiring, reports: list[Report], replanned: list[str], strict: bool) -> None:
+        """Plan anew what is behind decoders whose streams have changed."""
+        for stage in wiring.paused():
+            assert isinstance(stage, Decode)
+            behind = wiring.behind(stage)
+            links = follow(self.graph, wiring, stage, strict)
+            self._ledger.follow(links, [one for one in self.graph.stages if one in behind])
+            size = "x".join(map(str, stage.stream.planned.size))
+            why = f"the stream of {stage.name} is {size} now"
+            replanned.append(f"after {sum(report.frames for report in reports)} frames: {why}")
+            _check_fruit(reports, why, stage.name)
+
     def _order(self, plan: Plan) -> list[Stage]:
         """Sinks first."""
         return list(reversed([*self.graph.stages, *plan.inserted]))
 
     def _finish(self, plan: Plan, wiring: Wiring | None) -> None:
         """Leave nothing streaming and nothing on its way."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.close()
+        self._runner = None
         for stage in reversed(self._order(plan)):
             if stage.is_open or stage in self._opened:
                 try:
@@ -340,3 +363,13 @@ class Chain:
     def __exit__(self, *_: object) -> None:
         self._kept_open = False
         self.close()
+
+
+def _check_fruit(reports: list[Report], why: str, name: str = "") -> None:
+    """Give up a chain that is planned again and again without a frame in between, or one into the stage of a name."""
+    moved = [
+        report.frames or any(stage.frames_in for stage in report.stages if stage.name == name)
+        for report in reports[-FRUITLESS:]
+    ]
+    if len(reports) >= FRUITLESS and not any(moved):
+        raise ChainError(f"planned again {FRUITLESS} times without a frame in between; {why}")

@@ -28,6 +28,25 @@ class Ledger:
         arrived = max((wiring.taken(stage) for stage in graph.sinks), default=0)
         return Report(arrived, seconds, stages, links)
 
+    def follow(self, plan: list[LinkPlan], stages: list[Stage]) -> None:
+        """Begin anew for links and stages that were set up again: their buffers are new, their devices go on counting.
+
+        Parameters
+        ----------
+        plan : list of LinkPlan
+            The links.
+        stages : list of Stage
+            The stages behind them.
+        """
+        for link in plan:
+            before, now = self._counted.get(link.name, {}), _totals(link)
+            fresh = {"cpu_maps": 0, "sync_calls": 0}
+            self._counted[link.name] = {
+                name: fresh.get(name, min(before.get(name, 0), count)) for name, count in now.items()
+            }
+        for stage in stages:
+            self._counted[stage.name] = stage.drops()
+
     def _stage(self, stage: Stage, wiring: Wiring) -> StageReport:
         drops = self._since(stage.name, stage.drops())
         return StageReport(

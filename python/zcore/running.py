@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from zcore._chain import Loop, Node
 from zcore.errors import StallError, make_error
+from zcore.stages.base import Stage
 from zcore.wiring import Wiring
 
 
@@ -25,13 +26,7 @@ class Runner:
 
     def __init__(self, wiring: Wiring):
         self.wiring = wiring
-        self.loops: list[Loop] = []
-        try:
-            for segment in wiring.segments:
-                self.loops.append(segment.make_loop())
-        except BaseException:
-            self.close()
-            raise
+        self.loops: list[Loop] = wiring.make_loops()
         self._failure: BaseException | None = None
         self.threads: list[threading.Thread] = []
         self.failed = ""  # name of the node that failed first
@@ -75,10 +70,22 @@ class Runner:
                 stalled = status == -errno.ETIMEDOUT and failed is None
                 if not stalled or not (self.wiring.idle or self._moves_elsewhere(before)):
                     break
+            if status == 0 and any(node.paused for node in loop.nodes):
+                self._pause(loop)
             if status < 0:
                 self._fail(self._error(-status, failed, stall_timeout), failed.name if failed is not None else "")
         except BaseException as error:
             self._fail(error)
+
+    def _pause(self, paused: Loop) -> None:
+        """End the other loops, too, except those that still carry frames of a paused stage to their end."""
+        behind: set[Stage] = set()
+        for stage, node in self.wiring.nodes.items():
+            if node.paused:
+                behind |= self.wiring.behind(stage)
+        for loop, segment in zip(self.loops, self.wiring.segments, strict=True):
+            if loop is not paused and not any(stage in behind for stage in segment.stages):
+                loop.stop()
 
     def _moves_elsewhere(self, before: int) -> bool:
         return len(self.loops) > 1 and self.wiring.movement() != before

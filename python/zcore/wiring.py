@@ -21,11 +21,24 @@ class Segment:
 
     nodes: list[Node] = field(default_factory=list)
     pools: list[Pool | None] = field(default_factory=list)  # what each node may starve of
+    stages: list[Stage] = field(default_factory=list)  # for whose sake each node is there
 
-    def add(self, node: Node, pool: Pool | None = None) -> None:
+    def add(self, stage: Stage, node: Node, pool: Pool | None = None) -> None:
         """Put a node behind the others."""
         self.nodes.append(node)
         self.pools.append(pool)
+        self.stages.append(stage)
+
+    def remove(self, stages: set[Stage]) -> None:
+        """Take out what is there for the sake of these stages."""
+        kept = [n for n, stage in enumerate(self.stages) if stage not in stages]
+        self.nodes = [self.nodes[n] for n in kept]
+        self.pools = [self.pools[n] for n in kept]
+        self.stages = [self.stages[n] for n in kept]
+
+    def followers(self, stages: set[Stage]) -> int:
+        """Give the places of these stages' nodes as bits."""
+        return sum(1 << n for n, stage in enumerate(self.stages) if stage in stages)
 
     def make_loop(self) -> Loop:
         """Make the loop, which wakes up for buffers that come back."""
@@ -72,16 +85,21 @@ class Wiring:
         self.joint: dict[int, Link] = {}
         self.owner: dict[str, Stage] = {}
         self._segment_of: dict[Stage, Segment] = {}
+        self._link_of: dict[int, Stage] = {}  # for whose sake each link is there, by its id()
         self._plans = {link.sink: (number, link) for number, link in enumerate(plan)}
         for domain in plan.domains:
             self._domain(domain.source, domain.branches)
-        for stage, link in self.into.items():
-            if stage not in self.out_of:  # a sink: its node comes last
-                self._segment_of[stage].add(self._made(stage, stage.node(link, None, -1)))
+        self._sinks()
 
-    def _link(self, source: str, sink: str) -> Link:
-        link = Link(source, sink, LINK_FRAMES)
+    def _sinks(self) -> None:
+        for stage, link in self.into.items():
+            if stage not in self.out_of and stage not in self.nodes:  # a sink: its node comes last
+                self._segment_of[stage].add(stage, self._made(stage, stage.node(link, None, -1)))
+
+    def _link(self, source: str, sink: Stage) -> Link:
+        link = Link(source, sink.name, LINK_FRAMES)
         self.links.append(link)
+        self._link_of[id(link)] = sink
         return link
 
     def _made(self, stage: Stage, node: Node) -> Node:
@@ -95,17 +113,21 @@ class Wiring:
             self.segments.append(self._segment_of[source])
         segment = self._segment_of[source]
         first = self._plans[branches[0].sink][1]
-        out = self._link(source.name, branches[0].sink.name)
+        out = self._link(source.name, branches[0].passing[0] if branches[0].passing else branches[0].sink)
         self.out_of[source] = out
         before = self.given_before.get(source, 0)
         limits = [max(0, n - before) for n in (self.frames, source.limit) if n is not None and n >= 0]
         root = not isinstance(source, SinkMixin)
         node = source.node(self.into.get(source), out, min(limits, default=-1) if root else -1)
-        segment.add(self._made(source, node), first.pool)
+        segment.add(source, self._made(source, node), first.pool)
+        self._give_out(source, out, segment, branches)
+
+    def _give_out(self, source: Stage, out: Link, segment: Segment, branches: Sequence[Branch]) -> None:
+        pool = self._plans[branches[0].sink][1].pool
         assert isinstance(source, SourceMixin)
         source.linked([branch.sink.input for branch in branches if isinstance(branch.sink, SinkMixin)])
-        assert first.pool is not None
-        self._spread(out, segment, [(branch, 0) for branch in branches], first.pool)
+        assert pool is not None
+        self._spread(out, segment, [(branch, 0) for branch in branches], pool)
 
     def _spread(self, link: Link, segment: Segment, ways: list[tuple[Branch, int]], pool: Pool) -> None:
         """Go on from a link over the stages that pass frames on, to the stages that use them."""
@@ -124,33 +146,111 @@ class Wiring:
             for one, position in onward:
                 after = one.passing[position] if position < len(one.passing) else one.sink
                 groups.setdefault(after, []).append((one, position))
-            sinks = [self._link(stage.name, after.name) for after in groups]
+            sinks = [self._link(stage.name, after) for after in groups]
             self.out_of[stage] = sinks[0]
-            segment.add(self._made(stage, stage.make_node(link, sinks)))
+            segment.add(stage, self._made(stage, stage.make_node(link, sinks)))
             for after_link, group in zip(sinks, groups.values(), strict=True):
                 self._spread(after_link, segment, group, pool)
             return
-        out = self.out_of[stage] = self._link(stage.name, branch.sink.name)
+        out = self.out_of[stage] = self._link(stage.name, branch.sink)
         if isinstance(stage, Queue):
             inner, outer = stage.make_nodes(link, out, (pool,))
-            segment.add(self._made(stage, inner))
+            segment.add(stage, self._made(stage, inner))
             segment = Segment()
             self.segments.append(segment)
-            segment.add(outer)
+            segment.add(stage, outer)
         else:
             assert isinstance(stage, Passthrough)
-            segment.add(self._made(stage, stage.make_node(link, out, pool)))
+            segment.add(stage, self._made(stage, stage.make_node(link, out, pool)))
         self._spread(out, segment, onward, pool)
 
     def _arrive(self, link: Link, segment: Segment, sink: Stage) -> None:
         number, plan = self._plans[sink]
         self.joint[number] = link
         if plan.copy_pool is not None:
-            copied = self._link(f"{plan.name} copy", sink.name)
-            segment.add(CopyNode(f"{plan.name} copy", plan.copy_pool, link, copied), plan.copy_pool)
+            copied = self._link(f"{plan.name} copy", sink)
+            segment.add(sink, CopyNode(f"{plan.name} copy", plan.copy_pool, link, copied), plan.copy_pool)
             link = copied
         self.into[sink] = link
         self._segment_of[sink] = segment
+
+    # A stage whose output changes while the run goes on
+
+    def behind(self, stage: Stage) -> set[Stage]:
+        """Find all stages that frames of a stage come to, those that the plan put in too."""
+        found: set[Stage] = set()
+        for domain in self.plan.domains:  # from sources to sinks
+            if domain.source is stage or domain.source in found:
+                found.update(domain.passing)
+                found.update(branch.sink for branch in domain.branches)
+        return found
+
+    def paused(self) -> list[Stage]:
+        """Stages that wait for another plan of what is behind them, where all frames have arrived."""
+        found = []
+        for stage, node in self.nodes.items():
+            if node.paused:
+                behind = self.behind(stage)
+                if all(
+                    node.done
+                    for segment in self.segments
+                    for one, node in zip(segment.stages, segment.nodes, strict=True)
+                    if one in behind
+                ):
+                    found.append(stage)
+        return found
+
+    def make_loops(self) -> list[Loop]:
+        """Make a loop for each segment."""
+        loops: list[Loop] = []
+        try:
+            for segment in self.segments:
+                loops.append(segment.make_loop())
+                for stage, node in self.nodes.items():
+                    if stage in segment.stages and hasattr(node, "resume"):
+                        index = segment.nodes.index(node)
+                        loops[-1].set_followers(index, segment.followers(self.behind(stage)))
+        except BaseException:
+            for loop in loops:
+                loop.close()
+            raise
+        return loops
+
+    def cut(self, stage: Stage) -> None:
+        """Take out everything behind a stage, whose frames have all arrived; and count the rest anew."""
+        behind = self.behind(stage)
+        for link in [link for link in self.links if self._link_of[id(link)] in behind]:
+            link.flush()
+            self.links.remove(link)
+            del self._link_of[id(link)]
+        for segment in self.segments:
+            segment.remove(behind)
+        self.segments = [segment for segment in self.segments if segment.nodes]
+        for one in behind:
+            for known in (self.nodes, self.into, self.out_of, self._segment_of):
+                known.pop(one, None)
+        self.owner = {node.name: one for one, node in self.nodes.items()}
+        for link in self.links:
+            link.count_anew()
+
+    def join_again(self, stage: Stage, plan: Plan) -> None:
+        """Put together what the plan has behind a stage now."""
+        joint = {self.plan[number].sink: link for number, link in self.joint.items()}
+        self.plan = plan
+        self._plans = {link.sink: (number, link) for number, link in enumerate(plan)}
+        self.joint = {number: joint[sink] for sink, (number, _) in self._plans.items() if sink in joint}
+        behind = self.behind(stage)
+        for domain in plan.domains:
+            if domain.source is stage:
+                branches = domain.branches
+                out = self._link(stage.name, branches[0].passing[0] if branches[0].passing else branches[0].sink)
+                self.out_of[stage] = out
+                segment = self._segment_of[stage]
+                segment.pools[segment.stages.index(stage)] = self._plans[branches[0].sink][1].pool
+                self._give_out(stage, out, segment, branches)
+            elif domain.source in behind:
+                self._domain(domain.source, domain.branches)
+        self._sinks()
 
     def changed(self) -> list[Stage]:
         """Stages that ended because their device gives something else now."""
@@ -192,7 +292,7 @@ class Wiring:
     def taken(self, stage: Stage) -> int:
         """How many frames a stage has taken."""
         link: Any = self.into.get(stage)
-        return link.frames - link.count if link is not None else 0
+        return link.frames + link.carried - link.count if link is not None else 0
 
     def given(self, stage: Stage) -> int:
         """How many frames a stage has given."""

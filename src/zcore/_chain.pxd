@@ -19,6 +19,7 @@ cdef class Link:
     cdef readonly uint64_t frames
     cdef readonly uint64_t copied_frames
     cdef readonly uint64_t copied_bytes
+    cdef readonly int carried  # frames that waited in it when it was last counted
     cdef int head
     cdef Slot *ring[LINK_SLOTS]
     cdef tuple pools  # whose slots it may hold; a tuple, because the cycle collector empties lists
@@ -34,6 +35,7 @@ cdef class Link:
 cdef class Node:
     cdef readonly str name
     cdef readonly bint done
+    cdef readonly bint paused  # what is behind it needs another plan; it keeps what it has taken
     cdef Link source  # link that it takes from, None for a source
     cdef Link sink  # link that it gives to, None for a sink
     cdef int fd  # what it waits on, -1 = nothing
@@ -60,6 +62,7 @@ cdef class Loop:
     cdef int failed  # index of the node that failed
     cdef int stopping
     cdef int bells[MAX_NODES]  # per node: the bell that is watched for it
+    cdef uint32_t followers[MAX_NODES]  # per node: which nodes are behind it, as bits
     cdef object interruption
 
     cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil

@@ -96,6 +96,11 @@ cdef class Link:
         while self.count:
             slot_drop(self.pop())
 
+    def count_anew(self):
+        """Begin another report: frames that wait in it were given before it, and will be taken after it."""
+        self.carried = self.count
+        self.frames = self.copied_frames = self.copied_bytes = 0
+
     def flush(self):
         """Drop what waits in it; gives the number of frames."""
         cdef Slot *slot
@@ -177,6 +182,7 @@ cdef class Loop:
         self.node_count = len(self.nodes)
         for i, node in enumerate(self.nodes):
             self.c_nodes[i] = <void *><Node?>node
+            (<Node>node).armed = 0  # another loop may have driven it before
         self.epoll = check(zc_errno(epoll_create1(EPOLL_CLOEXEC)), "epoll_create1", "chain")
         self.stop_bell = check(zc_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), "eventfd", "chain")
         self.watch(self.stop_bell, TAG_STOP)
@@ -195,6 +201,12 @@ cdef class Loop:
             raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
         self.bells[index] = bell
         self.watch(bell, TAG_BELL + index)
+
+    def set_followers(self, int index, uint32_t followers):
+        """Say, as bits, which nodes are behind node `index`: when it pauses, the run ends as soon as these are done."""
+        if not 0 <= index < self.node_count:
+            raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
+        self.followers[index] = followers
 
     def run(self, double stall_timeout=10.0, int signal_fd=-1):
         """Run; gives ``(status, node)``: 0 and ``None``, or ``-errno`` and the node that failed.
@@ -313,10 +325,16 @@ cdef class Loop:
 
     cdef bint finished(self) noexcept nogil:
         cdef int i
+        cdef uint32_t at_work = 0
         for i in range(self.node_count):
             if not (<Node>self.c_nodes[i]).done:
-                return False
-        return True
+                at_work |= <uint32_t>1 << i
+        if not at_work:
+            return True
+        for i in range(self.node_count):
+            if (<Node>self.c_nodes[i]).paused and not self.followers[i] & at_work:
+                return True
+        return False
 
     cdef int arm(self) noexcept nogil:
         """Tell epoll what is of interest now; a call only where that has changed."""

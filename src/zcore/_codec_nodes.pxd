@@ -10,13 +10,24 @@ cdef class CodecNode(ConvertNode):
     cdef readonly object error  # what `changed` raised
     cdef bint decoder
     cdef bint waiting  # CAPTURE starts when the decoder has read the stream's header
+    cdef bint told  # the event of a change has been read, and LAST has not come yet
     cdef bint stop_sent
     cdef bint no_stop  # the driver has no command to drain
     cdef bint drop_corrupted
     cdef readonly bint doubtful  # the format was not the driver's own choice: the first picture tells
     cdef readonly uint64_t corrupted_drops
+    cdef readonly uint64_t flushed  # coded frames that a flush threw away, and what had not come out of them
+    cdef readonly uint64_t flushes
+    cdef readonly uint64_t settled  # of what was taken: frames whose pictures nobody waits for any more
+    cdef int flush_asked
+    cdef int empty_asked
+    cdef bint told_to_go_on  # and no frame has come since then
+    cdef bint emptying  # it drains, and will go on after that
 
     cdef int ask(self, const char *what) noexcept with gil
     cdef int look_for_change(self) noexcept nogil
     cdef int find_end(self, int moved) noexcept nogil
     cdef int drain(self) noexcept nogil
+    cdef int throw_away(self) noexcept nogil
+    cdef int go_on(self) noexcept nogil
+    cdef int restart_capture(self) noexcept nogil

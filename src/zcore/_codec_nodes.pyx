@@ -2,14 +2,16 @@
 
 cimport cython
 from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENOTTY, EPIPE
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from zcore._chain cimport Link
+from zcore._ioctl cimport v4l2_streamon
 from zcore._nodes cimport ConvertNode
 from zcore._pool cimport Slot, slot_drop
+from zcore._sys cimport atomic_load, atomic_store
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
-from zcore._v4l2_codec cimport codec_source_change, codec_stop
+from zcore._v4l2_codec cimport codec_command, codec_source_change
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 
@@ -28,6 +30,16 @@ cdef extern from "<errno.h>" nogil:
 cdef uint32_t FAILED = EPOLLERR | EPOLLHUP
 
 
+cdef int stream_again(Queue queue) noexcept nogil:
+    """Start a queue that was just stopped; a CAPTURE queue has been refilled."""
+    cdef int result = v4l2_streamon(queue.fd.number, queue.type)
+    if result < 0:
+        return result
+    queue.c_state = QUEUE_STREAMING
+    queue.last_sequence = -1
+    return 0
+
+
 @cython.final
 cdef class CodecNode(ConvertNode):
     """A stateful encoder or decoder.
@@ -40,7 +52,9 @@ cdef class CodecNode(ConvertNode):
     changed : callable
         For a decoder: called with ``"stream"`` when the driver has read the header of a stream, to make CAPTURE ready
         and start it; with ``"damaged"`` when the first picture of a doubtful format came damaged; with ``"nothing"``
-        when the input ended without a stream. It gives True where the format is doubtful. What it raises ends the run.
+        when the input ended without a stream. It gives ``"doubtful"`` where the format may not be possible,
+        ``"pause"`` where the stream needs other buffers: then the link behind is closed, and the node takes coded
+        frames as far as OUTPUT has room, until :meth:`resume`. What it raises ends the run.
     """
 
     def __init__(self, str name, Queue output not None, Queue capture not None, Link source not None,
@@ -51,16 +65,55 @@ cdef class CodecNode(ConvertNode):
         self.waiting = self.decoder and capture.c_state != QUEUE_STREAMING
         self.drop_corrupted = drop_corrupted
 
+    def resume(self, Link sink not None, changed):
+        """Go on behind a pause: CAPTURE has buffers for the new stream, and streams."""
+        self.sink = sink
+        self.changed = changed
+        self.paused = self.stop_sent = self.waiting = self.told = False
+        self.doubtful = False
+        self.ready |= EPOLLIN
+
+    def doubt(self):
+        """Take the format for one that may not be possible, until a picture came."""
+        self.doubtful = True
+
+    def empty(self):
+        """Have everything that was taken come out before anything more is taken; from any thread."""
+        atomic_store(&self.empty_asked, 1)
+
+    def flush(self):
+        """Throw away what has been taken and did not come out yet, as soon as the loop comes by; from any thread."""
+        atomic_store(&self.flush_asked, 1)
+
     cdef int step(self) noexcept nogil:
         cdef int fed, taken, told = 0, given, ended, result
         if self.done:
             return 0
-        if self.capture.c_state == QUEUE_STREAMING:
-            result = self.capture.refill()
+        if self.paused:
+            fed = self.feed()
+            if fed < 0:
+                return fed
+            taken = self.take_back()
+            return taken if taken < 0 else fed + taken
+        if atomic_load(&self.flush_asked):
+            result = self.throw_away()
             if result < 0:
+                return result
+        if self.capture.c_state == QUEUE_STREAMING and not self.told:
+            result = self.capture.refill()
+            if result == -EINVAL and self.decoder and codec_source_change(self.output.fd.number) > 0:
+                self.told = True  # CAPTURE is at the new format already; what is left comes in the buffers that it has
+            elif result < 0:
                 self.operation = "VIDIOC_QBUF"
                 return result
-        fed = self.feed()
+        if atomic_load(&self.empty_asked) and not self.waiting and not self.stop_sent:
+            atomic_store(&self.empty_asked, 0)
+            if self.frames_in > self.frames_out + self.settled:
+                result = self.drain()
+                if result < 0:
+                    return result
+                self.emptying = self.stop_sent
+        fed = 0 if self.emptying else self.feed()
         if fed < 0:
             return fed
         taken = self.take_back()
@@ -113,6 +166,7 @@ cdef class CodecNode(ConvertNode):
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
+        self.told_to_go_on = False
         if not slot.planes[0].used and self.capture.c_state == QUEUE_ENDED:  # marks the end and is no picture
             slot_drop(slot)
             return 1
@@ -130,7 +184,8 @@ cdef class CodecNode(ConvertNode):
         return 1
 
     cdef int look_for_change(self) noexcept nogil:
-        cdef int result = codec_source_change(self.output.fd.number)
+        cdef int result = 1 if self.told else codec_source_change(self.output.fd.number)
+        self.told = False
         if result == -ENOTTY:
             return 0
         if result < 0:
@@ -139,14 +194,18 @@ cdef class CodecNode(ConvertNode):
         if result == 0:
             return 0
         self.waiting = False
-        self.stop_sent = False  # restarting CAPTURE makes the driver forget that it drains
+        self.stop_sent = self.emptying = False  # restarting CAPTURE makes the driver forget that it drains
         self.ready |= EPOLLIN
         return self.ask(b"stream")
 
     cdef int ask(self, const char *what) noexcept with gil:
         """1 = go on, -ECANCELED = it raised."""
         try:
-            self.doubtful = bool(self.changed((<bytes>what).decode()))
+            answer = self.changed((<bytes>what).decode())
+            self.doubtful = answer == "doubtful"
+            if answer == "pause":
+                self.paused = True
+                self.sink.close()
             return 1
         except BaseException as error:
             self.error = error
@@ -162,6 +221,10 @@ cdef class CodecNode(ConvertNode):
                 result = self.look_for_change()
                 if result:
                     return result
+            if self.emptying:
+                return self.go_on()
+            if self.told_to_go_on:
+                return self.restart_capture()
             if not self.stop_sent and not (self.no_stop and drained):  # it ended by itself, in mid-stream
                 self.operation = "VIDIOC_DQBUF"
                 return -EPIPE
@@ -189,8 +252,73 @@ cdef class CodecNode(ConvertNode):
                 return 1
         return 0
 
+    cdef int throw_away(self) noexcept nogil:
+        """A seek, as the kernel's decoder interface has it: restart OUTPUT, and CAPTURE to drop what is decoded."""
+        cdef int result
+        cdef bint capturing = self.capture.c_state == QUEUE_STREAMING or self.capture.c_state == QUEUE_ENDED
+        cdef uint64_t known = self.frames_out + self.corrupted_drops + self.settled
+        if self.capture.c_state == QUEUE_ENDED and not self.stop_sent:
+            return 0  # the stream is changing: once that is done
+        atomic_store(&self.flush_asked, 0)
+        while self.source.count:
+            slot_drop(self.source.pop())
+            self.flushed += 1
+        if self.frames_in > known:
+            self.flushed += self.frames_in - known
+            self.settled += self.frames_in - known
+        self.operation = "VIDIOC_STREAMOFF"
+        result = self.output.stop_streaming()
+        if result < 0:
+            return result
+        if capturing:
+            result = self.capture.stop_streaming()
+            if result < 0:
+                return result
+        self.flushes += 1
+        self.stop_sent = self.emptying = False
+        self.ready = 0
+        self.operation = "VIDIOC_STREAMON"
+        result = stream_again(self.output)
+        if result < 0 or not capturing:
+            return result
+        if self.decoder:  # it may have read the header of another stream already: CAPTURE is set to that then
+            result = self.look_for_change()
+            if result:
+                return result
+        self.operation = "VIDIOC_QBUF"
+        result = self.capture.refill()
+        if result < 0:
+            return result
+        self.operation = "VIDIOC_STREAMON"
+        return stream_again(self.capture)
+
+    cdef int go_on(self) noexcept nogil:
+        """Take frames again, after everything came out."""
+        cdef int result = codec_command(self.output.fd.number, self.decoder, False)
+        self.emptying = self.stop_sent = False
+        if result >= 0:
+            self.capture.c_state = QUEUE_STREAMING
+            self.told_to_go_on = True
+            return 1
+        if result != -ENOTTY and result != -EINVAL:
+            self.operation = "VIDIOC_DECODER_CMD" if self.decoder else "VIDIOC_ENCODER_CMD"
+            return result
+        return self.restart_capture()
+
+    cdef int restart_capture(self) noexcept nogil:
+        """Have a driver forget that it has drained, which cannot be told, or says EPIPE after it was told."""
+        cdef int result
+        self.told_to_go_on = False
+        self.operation = "VIDIOC_STREAMON"
+        result = self.capture.stop_streaming()
+        if result >= 0:
+            result = self.capture.refill()
+        if result >= 0:
+            result = stream_again(self.capture)
+        return result if result < 0 else 1
+
     cdef int drain(self) noexcept nogil:
-        cdef int result = codec_stop(self.output.fd.number, self.decoder)
+        cdef int result = codec_command(self.output.fd.number, self.decoder, True)
         if result == -ENOTTY or result == -EINVAL:
             self.no_stop = True
             return 1
@@ -205,6 +333,8 @@ cdef class CodecNode(ConvertNode):
         cdef uint32_t events = 0
         if self.done:
             return 0
+        if self.paused:  # only OUTPUT goes on
+            return EPOLLOUT if self.output.queued_count else 0
         if self.output.queued_count:
             events |= EPOLLOUT
             if self.waiting:

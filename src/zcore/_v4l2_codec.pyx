@@ -10,7 +10,9 @@ from zcore._v4l2_device cimport V4l2Device
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_TYPE_VIDEO_CAPTURE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT,
+    V4L2_DEC_CMD_START,
     V4L2_DEC_CMD_STOP,
+    V4L2_ENC_CMD_START,
     V4L2_ENC_CMD_STOP,
     V4L2_EVENT_SOURCE_CHANGE,
     V4L2_EVENT_SRC_CH_RESOLUTION,
@@ -30,30 +32,30 @@ from zcore.uapi.videodev2 cimport (
 )
 
 
-cdef int codec_stop(int fd, bint decoder) noexcept nogil:
+cdef int codec_command(int fd, bint decoder, bint stop) noexcept nogil:
     cdef v4l2_encoder_cmd encoder_command
     cdef v4l2_decoder_cmd decoder_command
     if decoder:
         memset(&decoder_command, 0, sizeof(decoder_command))
-        decoder_command.cmd = V4L2_DEC_CMD_STOP
+        decoder_command.cmd = V4L2_DEC_CMD_STOP if stop else V4L2_DEC_CMD_START
         return sys_ioctl(fd, VIDIOC_DECODER_CMD, &decoder_command)
     memset(&encoder_command, 0, sizeof(encoder_command))
-    encoder_command.cmd = V4L2_ENC_CMD_STOP
+    encoder_command.cmd = V4L2_ENC_CMD_STOP if stop else V4L2_ENC_CMD_START
     return sys_ioctl(fd, VIDIOC_ENCODER_CMD, &encoder_command)
 
 
 cdef int codec_source_change(int fd) noexcept nogil:
     cdef v4l2_event event
-    cdef int result
-    while True:
+    cdef int result, found = 0
+    while True:  # to the last: what stays in the queue would be taken for a later change
         memset(&event, 0, sizeof(event))
         result = sys_ioctl(fd, VIDIOC_DQEVENT, &event)
         if result == -ENOENT:
-            return 0
+            return found
         if result < 0:
             return result
         if event.type == V4L2_EVENT_SOURCE_CHANGE and event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION:
-            return 1
+            found = 1
 
 
 def subscribe_source_change(V4l2Device device not None):

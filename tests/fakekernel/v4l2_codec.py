@@ -59,6 +59,7 @@ class FakeCodec(FakeV4l2):
             self.controls[0x009909CB] = ["Video GOP Size", 1, 1, 16, 1, 10, 10, 0]
             self.controls[0x009909CF] = ["Video Bitrate", 1, 1000, 9000, 1, 5000, 5000, 0]
             self.controls[0x009909CE] = ["Video Bitrate Mode", 3, 0, 1, 1, 0, 0, 0]
+            self.controls[0x009909E5] = ["Force Key Frame", 4, 0, 0, 0, 0, 0, 0x40]
             self.menus[0x009909CE] = {0: "Variable Bitrate", 1: "Constant Bitrate"}
 
     def formats_of(self, type):
@@ -201,7 +202,9 @@ class FakeEncoder(FakeCodec):
         target = self.capture.take()
         content = HEADER.pack(MAGIC, *self.visible, kind) + planar(pixels, code, width, height)
         self.capture.write(target, content)
-        flags = KEYFRAME if self.coded_count % self.controls[0x009909CB][6] == 0 else PFRAME
+        button = self.controls.get(0x009909E5, [0] * 7)
+        forced, button[6] = button[6], 0
+        flags = KEYFRAME if forced or self.coded_count % self.controls[0x009909CB][6] == 0 else PFRAME
         self.coded_count += 1
         self.capture.finish(
             target, bytesused=len(content), timestamp_ns=source.timestamp_ns,

@@ -13,6 +13,7 @@ from zcore.errors import DeviceError, NegotiationError
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, Sizes
 from zcore.stages.codec_base import Codec
+from zcore.stages.codec_options import option_controls
 from zcore.stages.controls import Value
 from zcore.stages.decoder_stream import Stream
 from zcore.stages.v4l2_pad import V4l2Pad, asked_code, check_same_layout
@@ -29,7 +30,8 @@ class Encode(Codec):
     device : str, optional
         Device node, or the driver's name; left out: the first device that has the codec.
     codec : str
-        ``FWHT``, ``H264``, ``HEVC``, ``VP8``, ``VP9``, ``JPEG`` and so on: what the device has.
+        ``FWHT``, ``H264`` (or ``avc``), ``HEVC`` (or ``h265``), ``VP8``, ``VP9``, ``JPEG`` and so on: what the device
+        has.
     extra_controls : mapping or str, optional
         Controls of the codec, by their names as ``v4l2-ctl --list-ctrls`` spells them: ``{"video_gop_size": 30}`` or
         ``"c,video_gop_size=30"``.
@@ -41,6 +43,11 @@ class Encode(Codec):
         Frames from key frame to key frame (the control ``video_gop_size``).
     buffers : int, optional
         How many buffers to ask for on each side.
+    **options
+        What the codec has of ``profile`` (``"high"``), ``level`` (``"4.1"``), ``tier``, ``entropy_mode``,
+        ``bitrate_mode`` (``vbr``, ``cbr``, ``cq``), ``peak_bitrate``, ``b_frames``, ``min_qp``, ``max_qp``,
+        ``quality``, ``header_mode`` (``separate`` or ``joined``), ``repeat_headers``. They are set as the controls that
+        the kernel has for this codec; a value that the driver does not have is refused with the list of those it has.
     """
 
     kind = "encode"
@@ -58,6 +65,7 @@ class Encode(Codec):
         gop_size: int | None = None,
         buffers: int | None = None,
         name: str | None = None,
+        **options: Value | None,
     ):
         super().__init__(
             device,
@@ -70,9 +78,24 @@ class Encode(Codec):
             name=name,
         )
         self._crops = False
-        for control, value in (("video_bitrate", bitrate), ("video_gop_size", gop_size)):
-            if value is not None and self.extra_controls.setdefault(control, value) != value:
+        wanted = option_controls(self.codec, {"bitrate": bitrate, "gop_size": gop_size, **options})
+        for control, value in wanted.items():
+            if self.extra_controls.setdefault(control, value) != value:
                 raise ValueError(f"{control} is {value}, and {self.extra_controls[control]} in extra_controls")
+
+    def force_key_frame(self) -> None:
+        """Make the next frame that the encoder takes a key frame (V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME).
+
+        From any thread, while the chain runs or before it; the device must be open.
+
+        Raises
+        ------
+        ChainError
+            The driver has no such control; says which it has.
+        ValueError
+            The encoder is not open.
+        """
+        self.control("force_key_frame", 1)
 
     @property
     def coded_pad(self) -> V4l2Pad:
@@ -149,8 +172,10 @@ class Encode(Codec):
 class Decode(Codec):
     """A V4L2 decoder: it takes a coded stream and gives pixels.
 
-    The size comes with the stream; the link before must tell it beforehand (a caps filter, or the encoder). A stream
-    of another size, or one that changes it on its way, ends the run with that reason.
+    The size comes with the stream. Where the link before tells it beforehand (a caps filter, a file's header, the
+    encoder) the chain is planned for it at once. A stream that turns out to be of another size, or that changes it on
+    its way, is followed: what was decoded before arrives, then what is behind the decoder is planned anew, and no coded
+    frame is lost. :attr:`Report.replanned` tells of it.
 
     Parameters
     ----------
@@ -201,6 +226,8 @@ class Decode(Codec):
         self._code = asked_code(format)
         self._tells_changes = False
         self._stream: Stream | None = None
+        self._in_mid_stream = False
+        self._planned: LinkCaps | None = None  # in mid-stream: what was agreed for the rest of it
 
     @property
     def coded_pad(self) -> V4l2Pad:
@@ -223,9 +250,25 @@ class Decode(Codec):
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Set codec and size; buffers are as large as those of the stage before."""
         width, height = caps.size if all(caps.size) else self.present_size()
-        granted = self.set_coded(width, height, caps.memory_planes[0][0])
+        granted = self._roomy(width, height, caps.memory_planes[0][0])
         self._input = replace(granted, rate=caps.rate)
         return self._input
+
+    def _roomy(self, width: int, height: int, size: int) -> LinkCaps:
+        """Set the coded format with buffers of so many bytes.
+
+        Some drivers take no wish for ``sizeimage`` and compute it from the size of the pictures, which is only a hint
+        until the header of the stream is read: so a larger one is told to them, as far as they go.
+        """
+        granted = self.set_coded(width, height, size)
+        room, wide, high = granted.memory_planes[0][0], width, height
+        while granted.memory_planes[0][0] < size:
+            wide, high = (wide * 2, high) if wide <= high else (wide, high * 2)
+            larger = self.set_coded(wide, high, size)
+            if larger.memory_planes[0][0] <= room:
+                break
+            granted, room = larger, larger.memory_planes[0][0]
+        return replace(granted, width=width, height=height)
 
     def present_size(self) -> tuple[int, int]:
         """Give the size that the decoder is set to now."""
@@ -244,18 +287,22 @@ class Decode(Codec):
         """Set the format of the pixels; the size is the stream's."""
         assert self._input is not None
         width, height = self._input.size
+        coded = self._stream.own.size if self._in_mid_stream and self._stream is not None else (width, height)
         if size is not None and tuple(size) != (width, height):
             raise NegotiationError(
                 f"{self.name} ({self.device}) gives the {width}x{height} of its stream, not {size[0]}x{size[1]}"
             )
-        granted = self.output.set_format(fmt, width, height, bytesperline, self._code)
+        granted = self.output.set_format(fmt, *coded, bytesperline, self._code)
         if granted.width < width or granted.height < height:
             raise NegotiationError(
                 f"{self.name} ({self.device}) gives {granted.width}x{granted.height} {fmt} for a stream of "
                 f"{width}x{height}"
             )
         planned = replace(granted, width=width, height=height, rate=self._input.rate)
-        self._stream = Stream(self.output, planned, f"{self.name} ({self.device})")
+        if self._in_mid_stream:
+            self._planned = planned
+            return planned
+        self._stream = Stream(self.output, planned, f"{self.name} ({self.device})", fixed=self.format is not None)
         return planned
 
     def start(self) -> None:
@@ -277,8 +324,43 @@ class Decode(Codec):
         self._stream.begin(self._node)
         return self._node
 
+    @property
+    def stream(self) -> Stream:
+        """What the decoder has found in its stream."""
+        assert self._stream is not None
+        return self._stream
+
+    def renew(self) -> bool:
+        """Read what the stream is now: CAPTURE has no buffers, and OUTPUT goes on."""
+        self.output.forget()
+        self.output.read_minimum(again=True)
+        self._stream = Stream.found(self.output, f"{self.name} ({self.device})", fixed=self.format is not None)
+        self._in_mid_stream = True
+        assert self._input is not None
+        self._input = replace(self._input, width=self._stream.planned.width, height=self._stream.planned.height)
+        return True
+
+    def go_on(self, sink: Link) -> None:
+        """Start CAPTURE for the rest of the stream."""
+        assert self._node is not None
+        assert self._planned is not None
+        self.stream.go_on(self._node, self._planned, sink)
+        self.output.queue.start()
+
+    def flush(self) -> None:
+        """Throw away what the decoder has taken and not given yet, as before a jump to another place of the stream.
+
+        From any thread, while the chain runs: coded frames that wait in front of the decoder, those in it, and pictures
+        that it has decoded and not given out are dropped, and counted as ``flushed``. It goes on with the next coded
+        frame that comes, best a key frame. Both queues are restarted, as the kernel's decoder interface has it for a
+        seek. Between two runs there is nothing to throw away.
+        """
+        if self._node is not None:
+            self._node.flush()
+
     def stop(self) -> None:
         """Stop both queues."""
         super().stop()
+        self._in_mid_stream = False
         if self._stream is not None:
             self._stream.end()

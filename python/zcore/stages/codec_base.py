@@ -8,14 +8,21 @@ from difflib import get_close_matches
 
 from zcore._codec_nodes import CodecNode
 from zcore._v4l2_device import V4l2Device
-from zcore.errors import NegotiationError
+from zcore.errors import ChainError, NegotiationError
 from zcore.formats import FORMATS, Format, UnknownFormatError, find
 from zcore.stages.base import LinkCaps
-from zcore.stages.controls import Value
+from zcore.stages.controls import Value, apply_controls, find_control
 from zcore.stages.m2m import MemToMem
+from zcore.stages.structures import plain_name
 from zcore.stages.v4l2_pad import V4l2Pad
 
-ALIASES = {"h265": "HEVC", "avc": "H264", "mjpg": "MJPEG"}
+ALIASES = {
+    "h265": "HEVC", "hvc1": "HEVC", "hev1": "HEVC", "avc": "H264", "h264_no_start_codes": "H264_NO_SC",
+    "h264_avc": "H264_NO_SC", "mvc": "H264_MVC", "mjpg": "MJPEG", "jpg": "JPEG", "mpeg_1": "MPEG1", "mpeg_2": "MPEG2",
+    "mpeg_4": "MPEG4", "h262": "MPEG2", "vc1": "VC1_ANNEX_G", "wvc1": "VC1_ANNEX_G", "wmv3": "VC1_ANNEX_L",
+    "rv8": "RV30", "rv9": "RV40", "sorenson": "SPK", "av01": "AV1", "vp80": "VP8", "vp90": "VP9",
+}  # fmt: skip
+"""Names of codecs that are in use elsewhere; ``h.264`` and ``H-264`` are read as ``h264``."""
 
 
 def find_codec(codec: str | Format) -> Format:
@@ -33,10 +40,12 @@ def find_codec(codec: str | Format) -> Format:
 
 
 def _named(name: str) -> Format:
-    name = ALIASES.get(name.lower(), name)
+    plain = plain_name(name).removeprefix("video_")
+    name = ALIASES.get(plain, ALIASES.get(plain.replace("_", ""), name))
     coded = {fmt.name: fmt for fmt in FORMATS if fmt.coded}
-    if name.upper() in coded:
-        return coded[name.upper()]
+    for spelling in (name.upper(), plain.upper(), plain.upper().replace("_", "")):
+        if spelling in coded:
+            return coded[spelling]
     try:
         return find(name)
     except UnknownFormatError:
@@ -119,7 +128,49 @@ class Codec(MemToMem):
             granted = pad.set_format(self.codec, width, height, sizeimage=guess)
         return replace(granted, width=width, height=height)
 
+    def control(self, name: str, value: Value | None = None) -> int | str:
+        """Read a control of the codec by its name, or set it; from any thread, while the chain runs, too.
+
+        Parameters
+        ----------
+        name : str
+            As v4l2-ctl spells it, such as ``video_bitrate``.
+        value : int or str, optional
+            To set; of a menu the index or the text of an entry. A button takes any.
+
+        Returns
+        -------
+        int or str
+            What the driver has, or has granted.
+
+        Raises
+        ------
+        ChainError
+            No such control, or no such value for it; says which there are.
+        DeviceError
+            The driver refused it, such as now that it streams.
+        """
+        device = self.input.device
+        if value is not None:
+            return apply_controls(device, {name: value}, self.name)[name]
+        try:
+            return int(device.get_control(find_control(device, name, self.name).id))
+        except KeyError as error:
+            raise ChainError(error.args[0]) from None
+
+    def drain(self) -> None:
+        """Have everything that the codec has taken come out before it takes more; from any thread, while it runs.
+
+        Nothing is lost, and nothing stops: the driver is told to drain (V4L2_DEC_CMD_STOP, V4L2_ENC_CMD_STOP), gives
+        all that it kept back, and is started again. A driver that has no such command goes on as it is. At the end of
+        its input a codec is drained anyway.
+        """
+        if self._node is not None:
+            self._node.empty()
+
     def drops(self) -> dict[str, int]:
-        """Count damaged frames that were dropped."""
-        found = self._node.corrupted_drops if self._node is not None else 0
-        return {"corrupted": found} if found else {}
+        """Count damaged frames that were dropped, and those that a flush threw away."""
+        if self._node is None:
+            return {}
+        counts = {"corrupted": self._node.corrupted_drops, "flushed": self._node.flushed}
+        return {reason: count for reason, count in counts.items() if count}
