@@ -60,6 +60,7 @@ cdef class Loop:
     cdef int failed  # index of the node that failed
     cdef int stopping
     cdef int bells[MAX_NODES]  # per node: the bell that is watched for it
+    cdef int event_bells[MAX_NODES]  # per node: the bell of the events that it may have to look for
     cdef object interruption
 
     cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil

@@ -12,6 +12,7 @@ from zcore._frame import Frame
 from zcore._nodes import CaptureNode
 from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
+from zcore.controls.mixin import ControlsMixin
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
@@ -28,7 +29,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class Capture(Stage, SourceMixin):
+class Capture(ControlsMixin, Stage, SourceMixin):
     """A V4L2 capture device.
 
     How am I supposed to use this? Alone, ``with Capture(...) as camera: for frame in camera.frames(100)``; or as the
