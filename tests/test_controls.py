@@ -131,7 +131,7 @@ def test_capture_sets_them_when_it_opens(camera):
         ({"power_line_frequency": "70 Hz"}, "no entry '70 Hz'; did you mean"),
         ({"zoom_steps": 1}, r"it has 0 \(100\), 2 \(400\)"),
         ({"min_number_of_things": 1}, "min_number_of_things is read-only"),
-        ({"matrix": 1}, "is an array or a structure"),
+        ({"matrix": 1}, "matrix is a integer of 0 bytes"),
         ({"label": "much too long"}, "label is 0 to 8 characters"),
         ({"bitmask": -1}, "bitmask is 0 to 2147483651, not -1"),
     ],

@@ -2,6 +2,7 @@ from os import PathLike
 from typing import NamedTuple, Self, final
 
 from zcore._fd import Fd
+from zcore._v4l2_events import EventHub
 
 class PixFormat(NamedTuple):
     width: int
@@ -44,6 +45,8 @@ class V4l2Device:
     def bus(self) -> str: ...
     @property
     def capabilities(self) -> int: ...
+    events: EventHub | None
+    switchboard: object
     def formats(self, type: int) -> list[tuple[int, int, str]]: ...
     def sizes(self, fourcc: int) -> list[SizeRange]: ...
     def intervals(self, fourcc: int, width: int, height: int) -> list[tuple[tuple[int, int], tuple[int, int]]]: ...

@@ -9,6 +9,7 @@ from typing import Any
 from zcore._chain import Link, Loop, Node
 from zcore._cpu_nodes import CopyNode
 from zcore._pool import Pool
+from zcore._v4l2_events import loop_bell
 from zcore.graph import Branch
 from zcore.negotiate import LINK_FRAMES, LinkPlan, Plan
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
@@ -46,6 +47,10 @@ class Segment:
         for index, pool in enumerate(self.pools):
             if pool is not None:
                 loop.watch_pool(index, pool.bell)
+        for index, node in enumerate(self.nodes):
+            bell = loop_bell(node.device_fd)
+            if bell >= 0:
+                loop.watch_events(index, bell)
         return loop
 
 

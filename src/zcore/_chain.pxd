@@ -63,6 +63,7 @@ cdef class Loop:
     cdef int stopping
     cdef int bells[MAX_NODES]  # per node: the bell that is watched for it
     cdef uint32_t followers[MAX_NODES]  # per node: which nodes are behind it, as bits
+    cdef int event_bells[MAX_NODES]  # per node: the bell of the events that it may have to look for
     cdef object interruption
 
     cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil

@@ -18,6 +18,7 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLL_CTL_DEL
         EPOLL_CTL_MOD
         EPOLLIN
+        EPOLLPRI
     union epoll_data:
         uint32_t u32
     struct epoll_event:
@@ -45,6 +46,7 @@ cdef enum:
     TAG_STOP = 1000
     TAG_SIGNAL = 1001
     TAG_BELL = 2000  # plus the node's index
+    TAG_EVENT = 3000  # plus the node's index
 
 
 @cython.final
@@ -156,6 +158,11 @@ cdef class Node:
         return NULL
 
     @property
+    def device_fd(self):
+        """Descriptor that it waits on, -1 = none."""
+        return self.fd
+
+    @property
     def failed_operation(self):
         """Name of the call that failed."""
         return self.operation.decode()
@@ -207,6 +214,13 @@ cdef class Loop:
         if not 0 <= index < self.node_count:
             raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
         self.followers[index] = followers
+
+    def watch_events(self, int index, bell):
+        """Wake up node `index` with EPOLLPRI when another reader took an event that is meant for it."""
+        if not 0 <= index < self.node_count:
+            raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
+        self.event_bells[index] = bell
+        self.watch(bell, TAG_EVENT + index)
 
     def run(self, double stall_timeout=10.0, int signal_fd=-1):
         """Run; gives ``(status, node)``: 0 and ``None``, or ``-errno`` and the node that failed.
@@ -303,6 +317,9 @@ cdef class Loop:
                     result = self.look_at_signals()
                     if result < 0:
                         return result
+                elif tag >= TAG_EVENT:
+                    sys_read(self.event_bells[tag - TAG_EVENT], &ignored, sizeof(ignored))
+                    (<Node>self.c_nodes[tag - TAG_EVENT]).notice(EPOLLPRI)
                 elif tag >= TAG_BELL:
                     # Whether its node starves still or was served meanwhile: a bell that nobody reads wakes for ever.
                     sys_read(self.bells[tag - TAG_BELL], &ignored, sizeof(ignored))

@@ -1,12 +1,13 @@
 """What codecs have beyond queues: the command to drain, the event of a new stream, the visible part of a picture."""
 
-from libc.errno cimport EINVAL, ENOENT, ENOTTY
+from libc.errno cimport EINVAL, ENOTTY
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from zcore._errors cimport check
 from zcore._sys cimport sys_ioctl
 from zcore._v4l2_device cimport V4l2Device
+from zcore._v4l2_hubs cimport events_source_change
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_TYPE_VIDEO_CAPTURE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT,
@@ -15,21 +16,18 @@ from zcore.uapi.videodev2 cimport (
     V4L2_ENC_CMD_START,
     V4L2_ENC_CMD_STOP,
     V4L2_EVENT_SOURCE_CHANGE,
-    V4L2_EVENT_SRC_CH_RESOLUTION,
     V4L2_SEL_TGT_COMPOSE,
     V4L2_SEL_TGT_CROP,
     VIDIOC_DECODER_CMD,
-    VIDIOC_DQEVENT,
     VIDIOC_ENCODER_CMD,
     VIDIOC_G_SELECTION,
     VIDIOC_S_SELECTION,
-    VIDIOC_SUBSCRIBE_EVENT,
     v4l2_decoder_cmd,
     v4l2_encoder_cmd,
-    v4l2_event,
-    v4l2_event_subscription,
     v4l2_selection,
 )
+
+from zcore._v4l2_events import forget_source_changes, hub_of
 
 
 cdef int codec_command(int fd, bint decoder, bint stop) noexcept nogil:
@@ -45,36 +43,17 @@ cdef int codec_command(int fd, bint decoder, bint stop) noexcept nogil:
 
 
 cdef int codec_source_change(int fd) noexcept nogil:
-    cdef v4l2_event event
-    cdef int result, found = 0
-    while True:  # to the last: what stays in the queue would be taken for a later change
-        memset(&event, 0, sizeof(event))
-        result = sys_ioctl(fd, VIDIOC_DQEVENT, &event)
-        if result == -ENOENT:
-            return found
-        if result < 0:
-            return result
-        if event.type == V4L2_EVENT_SOURCE_CHANGE and event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION:
-            found = 1
+    return events_source_change(fd)
 
 
 def subscribe_source_change(V4l2Device device not None):
     """Ask for V4L2_EVENT_SOURCE_CHANGE; False where the driver has no such event."""
-    cdef v4l2_event_subscription subscription
-    cdef int result
-    memset(&subscription, 0, sizeof(subscription))
-    subscription.type = V4L2_EVENT_SOURCE_CHANGE
-    result = sys_ioctl(device.fd.number, VIDIOC_SUBSCRIBE_EVENT, &subscription)
-    if result == -EINVAL or result == -ENOTTY:
-        return False
-    check(result, "VIDIOC_SUBSCRIBE_EVENT", device.path)
-    return True
+    return hub_of(device).subscribe(V4L2_EVENT_SOURCE_CHANGE)
 
 
 def forget_events(V4l2Device device not None):
-    """Drop the events of an earlier run."""
-    while codec_source_change(device.fd.number) > 0:
-        pass
+    """Drop the source changes of an earlier run; other events stay with those who wait for them."""
+    forget_source_changes(device)
 
 
 def visible_size(V4l2Device device not None, bint output):

@@ -299,6 +299,8 @@ cdef class V4l2Device:
 
     def close(self):
         """Close the node."""
+        if self.events is not None:
+            self.events.close()
         self.fd.close()
 
     def __enter__(self):

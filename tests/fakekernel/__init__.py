@@ -11,9 +11,10 @@ from .kernel import FakeKernel, Refusal
 from .structs import fourcc
 from .v4l2 import FakeCamera, FakeM2m
 from .v4l2_codec import FakeDecoder, FakeEncoder
+from .v4l2_controls import ControlCamera
 from .v4l2_output import FakeOutput
 
 __all__ = [
-    "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeHeap", "FakeKernel", "FakeM2m",
-    "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
+    "ControlCamera", "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeHeap", "FakeKernel",
+    "FakeM2m", "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
 ]  # fmt: skip

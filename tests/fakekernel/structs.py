@@ -98,6 +98,13 @@ QueryExtCtrl = make(
      ("reserved", U32 * 32)],
     232,
 )  # fmt: skip
+Control = make("v4l2_control", [("id", U32), ("value", S32)], 8)
+QueryCtrl = make(
+    "v4l2_queryctrl",
+    [*words("id", "type"), ("name", c.c_char * 32), ("minimum", S32), ("maximum", S32), ("step", S32),
+     ("default_value", S32), ("flags", U32), ("reserved", U32 * 2)],
+    68,
+)  # fmt: skip
 ExtControl = make("v4l2_ext_control", [*words("id", "size", "reserved2"), ("value", S32), ("high", S32)], 20, pack=1)
 ExtControls = make(
     "v4l2_ext_controls",
@@ -234,6 +241,9 @@ def _requests():
             "VIDIOC_TRY_EXT_CTRLS": (73, both, ExtControls), "VIDIOC_QUERYMENU": (37, both, QueryMenu),
             "VIDIOC_ENCODER_CMD": (77, both, EncoderCmd), "VIDIOC_DECODER_CMD": (96, both, DecoderCmd),
             "VIDIOC_DQEVENT": (89, read, Event), "VIDIOC_SUBSCRIBE_EVENT": (90, write, EventSubscription),
+            "VIDIOC_UNSUBSCRIBE_EVENT": (91, write, EventSubscription),
+            "VIDIOC_G_CTRL": (27, both, Control), "VIDIOC_S_CTRL": (28, both, Control),
+            "VIDIOC_QUERYCTRL": (36, both, QueryCtrl),
             "VIDIOC_G_SELECTION": (94, both, Selection), "VIDIOC_S_SELECTION": (95, both, Selection),
             "VIDIOC_ENUM_FRAMESIZES": (74, both, FrmSizeEnum),
             "VIDIOC_ENUM_FRAMEINTERVALS": (75, both, FrmIvalEnum),

@@ -14,6 +14,7 @@ from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_inputs import DvTimings
 from zcore.colorimetry import Colorimetry
+from zcore.controls.mixin import ControlsMixin
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
@@ -32,7 +33,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class Capture(DeviceState, Stage, SourceMixin):
+class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     """A V4L2 capture device.
 
     How am I supposed to use this? Alone, ``with Capture(...) as camera: for frame in camera.frames(100)``; or as the

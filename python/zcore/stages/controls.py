@@ -1,19 +1,19 @@
-"""Set the controls of a V4L2 device by their names, all in one call."""
+"""Set the controls of a V4L2 device by their names when a stage opens it, all in one call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
+from typing import Any
 
-from zcore._v4l2_controls import menu, set_controls
 from zcore._v4l2_device import ControlInfo, V4l2Device
-from zcore.errors import ChainError, DeviceError, make_error
+from zcore.controls.collection import Controls, Granted
+from zcore.controls.errors import nearest
+from zcore.controls.kinds import ControlFlag
+from zcore.errors import DeviceError
 from zcore.stages.structures import Value, as_fields, plain_name
 
 __all__ = ["Value", "apply_controls", "as_controls", "find_control"]
 
-INTEGER, BOOLEAN, MENU, BUTTON, INTEGER64, _, STRING, BITMASK, INTEGER_MENU = range(1, 10)
-READ_ONLY, HAS_PAYLOAD, DISABLED = 0x4, 0x100, 0x1
 # Drivers that predate the control framework may lack these; those of an open decoder can change.
 MIN_BUFFERS_FOR_CAPTURE, MIN_BUFFERS_FOR_OUTPUT = 0x00980927, 0x00980928
 
@@ -45,21 +45,14 @@ def find_control(device: V4l2Device, name: str, stage: str = "") -> ControlInfo:
     KeyError
         There is none; names the nearest.
     """
-    known = {plain_name(control.name): control for control in device.controls() if not control.flags & DISABLED}
+    known = {plain_name(one.name): one for one in device.controls() if not one.flags & ControlFlag.DISABLED}
     if plain_name(name) in known:
         return known[plain_name(name)]
     who = f"{stage} ({device.path}, {device.card})" if stage else f"{device.path} ({device.card})"
     raise KeyError(f"{who} has no control {name!r}; {nearest(plain_name(name), known)}")
 
 
-def nearest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    """Say which name may be meant, and which there are."""
-    close = get_close_matches(name, list(known), n=3, cutoff=0.5)
-    listed = ", ".join(list(known)[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-    return (f"did you mean {' or '.join(close)}? " if close else "") + f"it has {listed or 'none'}"
-
-
-def apply_controls(device: V4l2Device, controls: Mapping[str, Value], stage: str) -> dict[str, int | str]:
+def apply_controls(device: V4l2Device, controls: Mapping[str, Any], stage: str) -> Granted:
     """Set controls in one VIDIOC_S_EXT_CTRLS; gives what the driver granted.
 
     Parameters
@@ -73,29 +66,12 @@ def apply_controls(device: V4l2Device, controls: Mapping[str, Value], stage: str
 
     Raises
     ------
-    ChainError
+    ControlError
         No such control, or no such value for it.
     DeviceError
         The driver refused one; says which.
     """
-    if not controls:
-        return {}
-    infos = {}
-    for name in controls:
-        try:
-            infos[name] = find_control(device, name, stage)
-        except KeyError as error:
-            raise ChainError(error.args[0]) from None
-    wanted = [(infos[name].id, infos[name].type, _number(device, infos[name], controls[name])) for name in controls]
-    code, index, granted = set_controls(device, wanted)
-    names = list(controls)
-    if code:
-        found = names[index] if index >= 0 else names[0] if len(names) == 1 else ""
-        which = f"{found}={controls[found]}" if found else f"(one of {', '.join(names)})"
-        raise make_error(
-            code, "VIDIOC_S_EXT_CTRLS", f"{stage} ({device.path})", f"control {which} was refused", _cure(code)
-        )
-    return dict(zip(names, granted, strict=True))
+    return Controls(device, stage).set(controls) if controls else Granted()
 
 
 def minimum_buffers(device: V4l2Device, id: int) -> int | None:
@@ -104,53 +80,3 @@ def minimum_buffers(device: V4l2Device, id: int) -> int | None:
         return int(device.get_control(id))
     except DeviceError:
         return None
-
-
-def _cure(code: int) -> str:
-    return {13: "it is read-only", 16: "it cannot change while the device streams", 34: "see its range"}.get(code, "")
-
-
-def _number(device: V4l2Device, control: ControlInfo, value: Value) -> int | str:
-    """Turn a value into what the kernel takes, or say what this control takes."""
-    name = plain_name(control.name)
-    if control.flags & READ_ONLY:
-        raise ChainError(f"{device.path}: control {name} is read-only")
-    if control.type == STRING:
-        if control.minimum <= len(str(value)) <= control.maximum:
-            return str(value)
-        raise ChainError(f"{device.path}: {name} is {control.minimum} to {control.maximum} characters, not {value!r}")
-    if control.flags & HAS_PAYLOAD or control.type not in range(INTEGER, INTEGER_MENU + 1):
-        raise ChainError(f"{device.path}: control {name} is an array or a structure, and takes no single value")
-    if control.type == BUTTON:
-        return 1
-    if control.type in (MENU, INTEGER_MENU):
-        return _entry(device, control, value)
-    if isinstance(value, str) or int(value) != value:
-        raise ChainError(f"{device.path}: {name} is a {_kind(control)}, not {value!r}")
-    low, high = (0, control.maximum) if control.type == BITMASK else (control.minimum, control.maximum)
-    if control.type == BITMASK:
-        high &= 0xFFFFFFFF
-    if not low <= value <= high:
-        raise ChainError(f"{device.path}: {name} is {low} to {high}, not {value}")
-    return int(value)
-
-
-def _entry(device: V4l2Device, control: ControlInfo, value: Value) -> int:
-    entries = menu(device, control)
-    if not isinstance(value, str):
-        if int(value) in entries:
-            return int(value)
-    else:
-        by_name = {plain_name(str(text)): index for index, text in entries.items()}
-        if plain_name(value) in by_name:
-            return by_name[plain_name(value)]
-    listed = ", ".join(f"{index} ({text})" for index, text in entries.items())
-    close = get_close_matches(str(value), [str(text) for text in entries.values()], n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ChainError(f"{device.path}: {plain_name(control.name)} has no entry {value!r}; {hint}it has {listed}")
-
-
-def _kind(control: ControlInfo) -> str:
-    if control.type == BOOLEAN:
-        return "switch (0 or 1)"
-    return f"number from {control.minimum} to {control.maximum}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zcore._v4l2_device import V4l2Device
+from zcore.controls.mixin import ControlsMixin
 from zcore.errors import make_error
 from zcore.formats import Format
 from zcore.stages.base import LinkCaps, SinkMixin, Sizes, SourceMixin, Stage
@@ -21,7 +22,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class MemToMem(Stage, SourceMixin, SinkMixin):
+class MemToMem(ControlsMixin, Stage, SourceMixin, SinkMixin):
     """A mem-to-mem device. V4L2's words: OUTPUT takes frames, CAPTURE gives them."""
 
     def __init__(

@@ -9,6 +9,7 @@ from zcore._chain import Link, Node
 from zcore._output_nodes import OutputNode
 from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_inputs import DvTimings
+from zcore.controls.mixin import ControlsMixin
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, SinkMixin, Sizes, Stage
@@ -27,7 +28,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class Output(DeviceState, Stage, SinkMixin):
+class Output(DeviceState, ControlsMixin, Stage, SinkMixin):
     """A V4L2 output device: a video output, or a loop that another program captures from.
 
     How am I supposed to use this? As the last stage of a :class:`zcore.Chain`. A frame is given back when the device
