@@ -41,6 +41,7 @@ MODULES = (
     "_codec_nodes",
     "_output_nodes",
     "_cpu_nodes",
+    "_delay_nodes",
     "_flow",
     "_pace",
     "_end_nodes",

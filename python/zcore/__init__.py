@@ -45,14 +45,18 @@ from zcore.stages.callback import Callback
 from zcore.stages.capture import Capture
 from zcore.stages.codec import Decode, Encode
 from zcore.stages.convert import Convert
+from zcore.stages.demux_source import DemuxSource
 from zcore.stages.display import Display
 from zcore.stages.fakes import FakeSink, FakeSource
 from zcore.stages.files import FileSink, FileSource
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
 from zcore.stages.identity import Identity
+from zcore.stages.mux_sink import MuxSink
 from zcore.stages.output import Output
 from zcore.stages.sinks import ArraySink, PngSink
 from zcore.stages.software import SoftwareConvert
+from zcore.stages.software_codec import SoftwareEncode
+from zcore.stages.software_decode import SoftwareDecode
 from zcore.stages.testsource import TestSource
 
 __version__ = "0.1.0"
@@ -71,6 +75,7 @@ __all__ = [
     "ChainError",
     "Convert",
     "Decode",
+    "DemuxSource",
     "DeviceBusyError",
     "DeviceError",
     "DeviceGoneError",
@@ -90,6 +95,7 @@ __all__ = [
     "LinkPlan",
     "LinkReport",
     "MayConvert",
+    "MuxSink",
     "NegotiationError",
     "NotReadyError",
     "Output",
@@ -101,6 +107,8 @@ __all__ = [
     "Queue",
     "Report",
     "SoftwareConvert",
+    "SoftwareDecode",
+    "SoftwareEncode",
     "StageReport",
     "StallError",
     "Tee",

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any, Self
 
 from zcore.errors import ChainError, DeviceError
@@ -173,12 +174,12 @@ class Chain:
                 error.report = joined(reports, replanned)  # type: ignore[attr-defined]
             raise
         finally:
-            for stage in self.graph.stages:
-                stage.run_ends()
-            if not self._kept_open:
-                self._close()
-            self._run_thread = None
-            self._idle.set()
+            with ExitStack() as ending:  # backwards, and all of it, whatever fails on the way
+                ending.callback(self._idle.set)
+                ending.callback(setattr, self, "_run_thread", None)
+                ending.callback(lambda: None if self._kept_open else self._close())
+                for stage in reversed(self.graph.stages):
+                    ending.callback(stage.run_ends)
 
     def _stretch(
         self,

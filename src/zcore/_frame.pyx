@@ -167,13 +167,15 @@ cdef class Frame:
             slot.planes[i].used = used
             slot.planes[i].data_offset = 0
 
-    def set_meta(self, *, sequence=None, timestamp_ns=None):
-        """Set number and time; for stages that make frames."""
+    def set_meta(self, *, sequence=None, timestamp_ns=None, flags=None):
+        """Set number, time and ``V4L2_BUF_FLAG_*``; for stages that make frames."""
         cdef Slot *slot = self._slot()
         if sequence is not None:
             slot.meta.sequence = sequence
         if timestamp_ns is not None:
             slot.meta.timestamp_ns = timestamp_ns
+        if flags is not None:
+            slot.meta.flags = flags
 
     def array(self, bint write=False):
         """See the picture as one numpy array, without a copy.
