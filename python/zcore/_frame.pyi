@@ -1,12 +1,16 @@
 from types import TracebackType
-from typing import Any, Never, Self, final
+from typing import Any, Never, Protocol, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
 from zcore._dmabuf import DmaBuf
+from zcore._fence import Fence
 from zcore._pool import Pool
 from zcore.formats import Format
+
+class _HasFileno(Protocol):
+    def fileno(self) -> int: ...
 
 @final
 class Frame:
@@ -39,6 +43,9 @@ class Frame:
     def buffers(self) -> tuple[DmaBuf, ...]: ...
     @property
     def fds(self) -> tuple[int, ...]: ...
+    @property
+    def fence(self) -> Fence | None: ...
+    def set_fence(self, fence: int | _HasFileno | None) -> None: ...
     @property
     def format(self) -> Format: ...
     @property

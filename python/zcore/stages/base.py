@@ -18,6 +18,7 @@ from zcore._chain import Link, Node
 from zcore._pool import Pool
 from zcore.caps.video import media_type
 from zcore.formats import Format
+from zcore.stages.fences import FencePolicy
 
 IO_MODES = ("auto", "mmap", "userptr", "dmabuf", "dmabuf-import")
 
@@ -188,6 +189,8 @@ class Pad(ABC):
         How many frames it keeps back at once while it works.
     alignment : int
         Bytes that the length of a row must be a multiple of.
+    takes_fences : bool
+        Whether frames that somebody still writes may be given to it: the kernel waits for their fences then.
     separate : bool, optional
         Whether each colour plane shall have a memory of its own, where the device has a format in both ways; ``None``
         leaves it to the device.
@@ -196,6 +199,7 @@ class Pad(ABC):
     name: str
     holds: int = 1
     alignment: int = 1
+    takes_fences: bool = False
     separate: bool | None = None
 
     @abstractmethod
@@ -301,9 +305,16 @@ class Stage(ABC):
 
 
 class SourceMixin(ABC):
-    """A stage that gives frames."""
+    """A stage that gives frames.
+
+    Attributes
+    ----------
+    fences : FencePolicy, optional
+        Set where others than the chain's devices may still write its frames.
+    """
 
     output: Pad
+    fences: FencePolicy | None = None
 
     @abstractmethod
     def offers(self) -> Sequence[Format] | None:

@@ -23,6 +23,12 @@ class DisplayPad(Pad):
         self.display = display
         self.name = display.name
 
+    @property
+    def takes_fences(self) -> bool:  # type: ignore[override]
+        """Whether the kernel waits for the fences of frames: for those that come with them, too."""
+        extras = self.display.scanout.extras
+        return extras is not None and bool(extras.in_fence_property)
+
     def roles(self) -> set[str]:
         """Tell that it imports, and allocates dumb buffers."""
         return {"export", "import"}
