@@ -80,7 +80,7 @@ def test_deadline_is_a_hint(fake_kernel):
 
 
 def test_only_sync_files_are_taken(fake_kernel):
-    with pytest.raises(TypeError, match="Fence.adopt"):
+    with pytest.raises(TypeError, match=r"Fence\.adopt"):
         Fence()
     reader, writer = os.pipe()
     _, buffer = new_buffer(fake_kernel)

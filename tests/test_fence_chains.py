@@ -40,7 +40,7 @@ def gpu(fake_kernel):
 
     rig = Rig()
     rig.output.auto = True
-    yield rig
+    return rig
 
 
 @pytest.mark.proves("T42", "dma-buf:implicit-fence-before-qbuf")

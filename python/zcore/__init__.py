@@ -16,9 +16,11 @@ except ImportError as _error:  # pragma: no cover
 
 from zcore._alloc import allocate, heaps
 from zcore._dmabuf import DmaBuf
+from zcore._fence import Fence
 from zcore._frame import Frame
 from zcore._pool import Pool
 from zcore.access import Access
+from zcore.accounting import memory
 from zcore.caps import Caps, CapsError
 from zcore.chain import Chain
 from zcore.errors import (
@@ -50,7 +52,9 @@ from zcore.stages.fakes import FakeSink, FakeSource
 from zcore.stages.files import FileSink, FileSource
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
 from zcore.stages.identity import Identity
+from zcore.stages.kms_grab import KmsGrab
 from zcore.stages.output import Output
+from zcore.stages.screen_capture import ScreenCapture
 from zcore.stages.sinks import ArraySink, PngSink
 from zcore.stages.software import SoftwareConvert
 from zcore.stages.testsource import TestSource
@@ -82,10 +86,12 @@ __all__ = [
     "Encode",
     "FakeSink",
     "FakeSource",
+    "Fence",
     "FileSink",
     "FileSource",
     "Frame",
     "Identity",
+    "KmsGrab",
     "LaunchError",
     "LinkPlan",
     "LinkReport",
@@ -100,6 +106,7 @@ __all__ = [
     "PoolClosedError",
     "Queue",
     "Report",
+    "ScreenCapture",
     "SoftwareConvert",
     "StageReport",
     "StallError",
@@ -113,6 +120,7 @@ __all__ = [
     "get_include",
     "heaps",
     "launch",
+    "memory",
 ]
 
 

@@ -61,8 +61,8 @@ def test_a_fence_tells_of_itself(line):
         assert pending.wait(5)
         assert pending.status == -errno.ENOENT
         assert "No such file" in repr(pending)
-    with pytest.raises(ValueError, match="no sync_file"):
-        Fence.dup(os.open("/dev/null", os.O_RDONLY))
+    with open("/dev/null") as other, pytest.raises(ValueError, match="no sync_file"):
+        Fence.dup(other)
 
 
 def test_neither_testbed_driver_has_syncobj(vgem, vkms):
@@ -111,15 +111,15 @@ def test_v4l2_gets_a_buffer_when_its_writer_is_done(vgem, vim2m):
     source, sink = zcore.AppSource(pool=pool), zcore.ArraySink(keep=3)
     fences = []
     with running(source, zcore.Convert(vim2m, "RGBP"), sink) as chain:
-        for number in range(3):
+        for _ in range(3):
             frame = pool.acquire(60)
             frame.array(write=True)[...] = 0
-            fences.append((vgem.write(frame.buffers[0]), frame.buffers[0]))
+            fences.append(vgem.write(frame.buffers[0]))
             source.push(frame)
             frame.release()
         wait_for(lambda: source.facts().get("fence_waits"))
         assert chain.frames_done == 0
-        for number, buffer in fences:
+        for number in fences:
             vgem.signal(number)
         source.end_of_stream()
         report = chain.wait()

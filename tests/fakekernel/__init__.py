@@ -15,6 +15,6 @@ from .v4l2_codec import FakeDecoder, FakeEncoder
 from .v4l2_output import FakeOutput
 
 __all__ = [
-    "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeFence", "FakeHeap", "FakeKernel", "FakeM2m",
-    "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
+    "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeFence", "FakeHeap", "FakeKernel",
+    "FakeM2m", "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
 ]  # fmt: skip

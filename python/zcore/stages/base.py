@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from zcore._chain import Link, Node
 from zcore._pool import Pool
+from zcore.allocators import POOLS
 from zcore.caps.video import media_type
 from zcore.formats import Format
 from zcore.stages.fences import FencePolicy
@@ -126,6 +127,7 @@ class LinkCaps:
 def make_pool(name: str, allocator: str, caps: LinkCaps, **options: Any) -> Pool:
     """Make an empty pool that knows what its frames look like."""
     pool = Pool(name, allocator, caps.format, **options)
+    POOLS.add(pool)
     components, arrays = describe(caps)
     pool.describe(
         fourcc=caps.fourcc,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zcore._gem import allocate_dumb
 from zcore._pool import Pool
+from zcore.allocators import name_buffers
 from zcore.errors import DeviceError, NegotiationError
 from zcore.stages.base import LinkCaps, Pad, make_pool
 
@@ -55,6 +56,7 @@ class DisplayPad(Pad):
                 pool = make_pool(self.name, f"dumb:{card.path}", granted)
             pool.add([buffer])
         assert pool is not None
+        name_buffers(pool)
         self.use(pool, caps, "dmabuf")
         return pool
 

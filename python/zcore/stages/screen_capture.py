@@ -12,6 +12,7 @@ from zcore._drm import Card
 from zcore._gem import Framebuffer, add_framebuffer, allocate_dumb
 from zcore._pool import Pool
 from zcore._writeback_nodes import WritebackNode
+from zcore.allocators import name_buffers
 from zcore.errors import ChainError, DeviceError, NegotiationError, make_error
 from zcore.formats import LINEAR, Format, find
 from zcore.stages.base import LinkCaps, Pad, Sizes, SourceMixin, Stage, make_pool
@@ -41,12 +42,12 @@ class WritebackPad(Pad):
         """Allocate dumb buffers and make framebuffers of them."""
         card = self.stage.card
         pool = make_pool(self.name, f"dumb:{card.path}", caps, writable=False)
-        for number in range(count):
+        for _ in range(count):
             buffer, pitch = _dumb(card, caps.format, caps.memory_planes[0][1], caps.height)
             if pitch != caps.memory_planes[0][1]:
                 raise NegotiationError(f"{self.name} allocates rows of {pitch} bytes, not {caps.memory_planes[0][1]}")
-            buffer.set_name(f"zcore:{self.name}:{number}"[:31])
             pool.add([buffer])
+        name_buffers(pool)
         self.use(pool, caps, "dmabuf")
         return pool
 
@@ -253,11 +254,18 @@ class ScreenCapture(Stage, SourceMixin):
                 raise ChainError(
                     f"{self.display.name} has another mode now, {mode.width}x{mode.height}; give it a mode= of its own"
                 )
-        elif not self.card.properties(writeback.route.crtc, CRTC)["ACTIVE"].value:
+        elif self._needs_mode(writeback.route):
             self._before = self._before or Snapshot(writeback.route)
             self._screen = self._screen or Screen(self.card)
             self._screen.begin(writeback.route, writeback.size, Wishes())
         writeback.attach()
+
+    def _needs_mode(self, route: Route) -> bool:
+        """Whether the screen is off, or has another mode than the one that was asked for."""
+        present = self.card.get_crtc(route.crtc)[3]
+        if not self.card.properties(route.crtc, CRTC)["ACTIVE"].value or present is None:
+            return True
+        return (present.width, present.height) != (route.mode.width, route.mode.height)
 
     def stop(self) -> None:
         """Wait for the picture that the card works on, and let go of the connector."""
