@@ -16,9 +16,11 @@ except ImportError as _error:  # pragma: no cover
 
 from zcore._alloc import allocate, heaps
 from zcore._dmabuf import DmaBuf
+from zcore._fence import Fence
 from zcore._frame import Frame
 from zcore._pool import Pool
 from zcore.access import Access
+from zcore.accounting import memory
 from zcore.caps import Caps, CapsError
 from zcore.chain import Chain
 from zcore.errors import (
@@ -51,8 +53,10 @@ from zcore.stages.fakes import FakeSink, FakeSource
 from zcore.stages.files import FileSink, FileSource
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
 from zcore.stages.identity import Identity
+from zcore.stages.kms_grab import KmsGrab
 from zcore.stages.mux_sink import MuxSink
 from zcore.stages.output import Output
+from zcore.stages.screen_capture import ScreenCapture
 from zcore.stages.sinks import ArraySink, PngSink
 from zcore.stages.software import SoftwareConvert
 from zcore.stages.software_codec import SoftwareEncode
@@ -87,10 +91,12 @@ __all__ = [
     "Encode",
     "FakeSink",
     "FakeSource",
+    "Fence",
     "FileSink",
     "FileSource",
     "Frame",
     "Identity",
+    "KmsGrab",
     "LaunchError",
     "LinkPlan",
     "LinkReport",
@@ -106,6 +112,7 @@ __all__ = [
     "PoolClosedError",
     "Queue",
     "Report",
+    "ScreenCapture",
     "SoftwareConvert",
     "SoftwareDecode",
     "SoftwareEncode",
@@ -121,6 +128,7 @@ __all__ = [
     "get_include",
     "heaps",
     "launch",
+    "memory",
 ]
 
 

@@ -1,13 +1,17 @@
 from types import TracebackType
-from typing import Any, Never, Self, final
+from typing import Any, Never, Protocol, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
 from zcore._dmabuf import DmaBuf
+from zcore._fence import Fence
 from zcore._pool import Pool
 from zcore.colorimetry import Colorimetry
 from zcore.formats import Format
+
+class _HasFileno(Protocol):
+    def fileno(self) -> int: ...
 
 @final
 class Frame:
@@ -40,6 +44,9 @@ class Frame:
     def buffers(self) -> tuple[DmaBuf, ...]: ...
     @property
     def fds(self) -> tuple[int, ...]: ...
+    @property
+    def fence(self) -> Fence | None: ...
+    def set_fence(self, fence: int | _HasFileno | None) -> None: ...
     @property
     def format(self) -> Format: ...
     @property

@@ -3,10 +3,13 @@ from typing import final
 from zcore._drm import Card
 from zcore._frame import Frame
 from zcore._gem import Framebuffer
+from zcore._kms_extras import CommitExtras
 from zcore._pool import Pool
 
 @final
 class Scanout:
+    extras: CommitExtras | None
+
     def __init__(
         self, card: Card, name: str, crtc: int, plane: int, fb_property: int, *, legacy: bool = False
     ) -> None: ...

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, Self
 
+from zcore.allocators import check_allocator
 from zcore.errors import ChainError, DeviceError
 from zcore.following import follow
 from zcore.graph import Graph
@@ -39,6 +40,10 @@ class Chain:
         Instead of a row: who gives frames to whom. A :class:`zcore.Tee` may give to several.
     require_zero_copy : bool, optional
         Refuse to run where a link would copy; left out: ``ZCORE_REQUIRE_ZERO_COPY`` in the environment.
+    allocator : str or dict of str to str, optional
+        Where buffers come from, instead of the first that all who see them can use: ``dmabuf`` (who gives the frames),
+        ``dmabuf-import`` (who takes them), ``udmabuf``, ``dma-heap`` or ``dma-heap:NAME``. A dictionary says it for
+        single stages that give frames, by their names.
     """
 
     def __init__(
@@ -46,9 +51,14 @@ class Chain:
         *stages: Stage,
         links: Iterable[tuple[Stage, Stage]] | None = None,
         require_zero_copy: bool | None = None,
+        allocator: str | Mapping[str, str] | None = None,
     ):
         self.graph = Graph.of_row(stages) if links is None else Graph(stages, links)
         self.require_zero_copy = require_zero_copy
+        chosen = {"": allocator} if isinstance(allocator, str) else dict(allocator or {})
+        self.allocators = {name: check_allocator(kind) for name, kind in chosen.items()}
+        if unknown := chosen.keys() - {"", *(stage.name for stage in self.graph.stages)}:
+            raise ValueError(f"allocator names stages that the chain has not: {', '.join(sorted(unknown))}")
         self._plan: Plan | None = None
         self._opened: list[Stage] = []
         self._runner: Runner | None = None
@@ -98,7 +108,7 @@ class Chain:
                 if not stage.is_open:
                     self._opened.append(stage)
                     stage.open()
-            self._plan = Planner(self.graph, strict).plan()
+            self._plan = Planner(self.graph, strict, self.allocators).plan()
         except BaseException:
             self._close()
             raise

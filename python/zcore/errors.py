@@ -144,7 +144,14 @@ _WORDS["DRM_IOCTL_SET_MASTER", errno.EBUSY] = _WORDS["DRM_IOCTL_MODE_ATOMIC", er
 
 def explain(operation: str, code: int) -> tuple[str, str]:
     """Find the cause and the likely cure of a failed call."""
-    return _WORDS.get((operation, code)) or _WORDS.get(("", code)) or ("", "")
+    cause, cure = _WORDS.get((operation, code)) or _WORDS.get(("", code)) or ("", "")
+    if code == errno.ENOMEM:
+        from zcore.allocators import cma
+
+        total, free = cma()
+        if total:  # contiguous memory is used up while RAM is free
+            cause += f"; of {total >> 20} MiB contiguous memory (CmaTotal) {free >> 20} MiB are free (CmaFree)"
+    return cause, cure
 
 
 _errors.set_explainer(explain)

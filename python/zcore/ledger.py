@@ -77,6 +77,7 @@ class Ledger:
             copied_bytes=link.copied_bytes + frames * size * plan.converted,
             reason=plan.reason or (plan.inserted if plan.converted else ""),
             rejected=list(plan.rejected),
+            buffer_bytes=sum({id(one): one.size for slot in plan.pool.slot_buffers for one in slot}.values()),
             **self._since(plan.name, _totals(plan)),
         )
 

@@ -13,7 +13,8 @@ class LinkReport:
 
     ``copied_bytes`` are bytes that the CPU moved; ``cpu_maps`` counts how often the CPU opened a buffer to read or
     write it, ``sync_calls`` the DMA_BUF_IOCTL_SYNC calls that this took; ``attaches`` counts imports of a buffer by a
-    device that had not seen it at that place, ``reattaches`` those of them that pushed another buffer out.
+    device that had not seen it at that place, ``reattaches`` those of them that pushed another buffer out;
+    ``buffer_bytes`` is the memory of all buffers.
     """
 
     source: str
@@ -32,6 +33,7 @@ class LinkReport:
     reattaches: int
     reason: str
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    buffer_bytes: int = 0
 
     def __str__(self) -> str:
         how = (

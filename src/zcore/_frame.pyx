@@ -4,14 +4,15 @@ cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_INCREF, PyObject
-from libc.errno cimport EINTR
+from libc.errno cimport EINTR, ETIMEDOUT
 from libc.stdint cimport int64_t
 
 from zcore._dmabuf cimport memory_begin, memory_end, memory_map
-from zcore._errors cimport device_error
+from zcore._errors cimport check, device_error
+from zcore._fence cimport Fence, fence_take
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
 from zcore._pool cimport MAX_PLANES, ArraySpec, Memory, Plane, Pool, Slot, set_frame_factory, slot_drop
-from zcore._sys cimport atomic_add, atomic_load
+from zcore._sys cimport atomic_add, atomic_load, sys_close, sys_dup
 
 import numpy as np
 
@@ -114,6 +115,33 @@ cdef class Frame:
     def fds(self):
         """Per memory plane: its DMA-BUF descriptor, owned by the buffer."""
         return tuple([buffer.fd for buffer in self.buffers])
+
+    @property
+    def fence(self):
+        """A :class:`Fence` that stands for who still writes the frame, to be closed by you; ``None`` = nobody told."""
+        cdef Slot *slot = self._slot()
+        return fence_take(check(sys_dup(slot.fence), "dup", "sync_file")) if slot.fence >= 0 else None
+
+    def set_fence(self, fence):
+        """Say that somebody still writes the frame, such as a GPU: who reads it waits for this fence.
+
+        Parameters
+        ----------
+        fence : Fence or int, optional
+            Duplicated here: it stays yours. ``None`` takes away what was said before.
+
+        Raises
+        ------
+        ValueError
+            The descriptor is no sync_file.
+        """
+        cdef Slot *slot = self._slot()
+        cdef Fence ours = Fence.dup(fence) if fence is not None else None
+        if slot.fence >= 0:
+            sys_close(slot.fence)
+        slot.fence = -1
+        if ours is not None:
+            slot.fence, ours.fd.number = ours.fd.number, -1
 
     @property
     def format(self):
@@ -281,6 +309,8 @@ cdef View open_view(Frame frame, Memory *memory, bint write):
     # Pinned before the GIL goes: another thread may call release() meanwhile. A view that fails unpins as it dies.
     atomic_add(&frame.slot.exports, 1)
     view.frame = frame
+    if frame.slot.fence >= 0 and not frame.fence.wait(5.0):
+        raise device_error(ETIMEDOUT, "poll (fence)", frame.pool.name, f"{frame.fence!r} of {frame!r}")
     if memory.address == NULL or not memory.coherent:
         result = -EINTR
         while result == -EINTR:

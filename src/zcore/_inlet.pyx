@@ -13,7 +13,7 @@ from zcore._flow cimport FrameQueue
 from zcore._frame cimport Frame, frame_from_slot
 from zcore._holders cimport holder_id
 from zcore._pool cimport HOLDER_PYTHON, SLOT_FREE, SLOT_LEASED, Core, Pool, Slot, core_take, slot_drop, slot_hold
-from zcore._sys cimport atomic_load, sys_close, sys_notify, sys_read, sys_wait
+from zcore._sys cimport atomic_load, sys_close, sys_dup, sys_notify, sys_read, sys_wait
 
 
 cdef extern from "<sys/eventfd.h>" nogil:
@@ -262,6 +262,7 @@ cdef class Inlet:
             ours.holder = HOLDER_PYTHON
             ours.parent = theirs
             ours.meta = theirs.meta
+            ours.fence = sys_dup(theirs.fence) if theirs.fence >= 0 else -1
             for i in range(ours.plane_count):
                 ours.planes[i].used = theirs.planes[i].used
                 ours.planes[i].data_offset = theirs.planes[i].data_offset

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._drm cimport Card
+from zcore._kms_extras cimport CommitExtras
 from zcore._pool cimport MAX_SLOTS, Pool, Slot
 
 
@@ -25,6 +26,7 @@ cdef class Scanout:
     cdef readonly uint64_t latency_count
     cdef uint32_t fb_property
     cdef bint legacy
+    cdef public CommitExtras extras  # None: a commit is the framebuffer alone
     cdef int holder
     cdef Slot *current  # on the screen
     cdef Slot *pending  # committed, not flipped yet

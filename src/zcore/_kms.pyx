@@ -133,6 +133,9 @@ cdef class Scanout:
         self.wait(timeout)
         if self.framebuffer_of(slot) == 0:
             self.attach_slot(frame.pool, slot.index)
+        if slot.fence >= 0 and (self.extras is None or not self.extras.in_fence_property):
+            if not frame.fence.wait(timeout):
+                raise device_error(ETIMEDOUT, "poll (fence)", self.name, f"{frame.fence!r} of {frame!r}")
         slot_hold(slot)
         result = self.submit(slot)  # a nonblocking commit keeps the GIL, too
         if result < 0:
@@ -222,6 +225,9 @@ cdef class Scanout:
             flip.flags = ZC_DRM_MODE_PAGE_FLIP_EVENT
             flip.user_data = number
             result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_PAGE_FLIP, &flip)
+        elif self.extras is not None:
+            result = self.extras.commit(self.card.fd.number, self.plane, property, <uint32_t>value, self.crtc,
+                                        slot.fence, number)
         else:
             memset(&atomic, 0, sizeof(atomic))
             atomic.flags = ZC_DRM_MODE_ATOMIC_NONBLOCK | ZC_DRM_MODE_PAGE_FLIP_EVENT

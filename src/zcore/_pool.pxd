@@ -46,6 +46,7 @@ cdef struct Slot:
     Meta meta
     bint imported  # the buffers are another pool's: never free, only its importer takes it
     Slot *parent  # the slot there, which is held as long as this one
+    int fence  # sync_file of who still writes it, -1 = none; closed with the last reference
 
 
 # Colour planes (Y, UV, ...) as they lie in the memory planes: what a framebuffer or an array needs.

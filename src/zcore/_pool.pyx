@@ -24,10 +24,7 @@ from zcore._errors import PoolClosedError
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int initial, int flags)
-    enum:
-        EFD_CLOEXEC
-        EFD_NONBLOCK
-        EFD_SEMAPHORE
+    const int EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE
 
 cdef extern from "<poll.h>" nogil:
     enum: POLLIN
@@ -150,6 +147,7 @@ cdef class Pool:
         slot.index = index
         slot.plane_count = len(buffers)
         slot.imported = imported
+        slot.fence = -1
         for i in range(slot.plane_count):
             if not isinstance(buffers[i], DmaBuf):  # None would pass as one
                 raise TypeError(f"plane {i} is no DmaBuf: {buffers[i]!r}")
@@ -252,11 +250,9 @@ cdef class Pool:
     @property
     def stats(self):
         """Counters since the pool was made: acquired, recycled, starved, high_water; and size, free, leased now."""
-        return {
-            "size": self.core.count, "free": self.core.free_count, "leased": self.core.leased,
-            "acquired": self.core.acquired, "recycled": self.core.recycled, "starved": self.core.starved,
-            "high_water": self.core.high_water,
-        }
+        cdef Core *core = &self.core
+        return {"size": core.count, "free": core.free_count, "leased": core.leased, "acquired": core.acquired,
+                "recycled": core.recycled, "starved": core.starved, "high_water": core.high_water}
 
     @property
     def slot_buffers(self):
@@ -374,6 +370,7 @@ cdef void slot_drop(Slot *slot) noexcept nogil:
     """Drop a reference; the last one gives the slot back and wakes whoever waits for it."""
     cdef Core *core = slot.core
     cdef Slot *parent = slot.parent
+    cdef int fence = slot.fence
     # Whoever has the only reference is alone with it: the atomic subtraction is for those who share.
     if atomic_load(&slot.references) != 1 and atomic_add(&slot.references, -1) != 0:
         return
@@ -384,12 +381,15 @@ cdef void slot_drop(Slot *slot) noexcept nogil:
         core.leased -= 1
     slot.state = SLOT_FREE
     slot.parent = NULL
+    slot.fence = -1
     if not slot.imported:
         core.free[core.free_count] = slot.index
         core.free_count += 1
     pthread_mutex_unlock(&core.lock)
     if atomic_load(&core.waiters):
         sys_notify(core.bell)
+    if fence >= 0:
+        sys_close(fence)
     if parent != NULL:
         slot_drop(parent)
 

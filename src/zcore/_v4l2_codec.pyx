@@ -43,7 +43,12 @@ cdef int codec_command(int fd, bint decoder, bint stop) noexcept nogil:
 
 
 cdef int codec_source_change(int fd) noexcept nogil:
-    return events_source_change(fd)
+    cdef int result, found = 0
+    while True:  # to the last: what stays in the queue would be taken for a later change
+        result = events_source_change(fd)
+        if result <= 0:
+            return result or found
+        found = 1
 
 
 def subscribe_source_change(V4l2Device device not None):

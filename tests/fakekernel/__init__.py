@@ -7,6 +7,7 @@ errno; rules that it lets one break in silence are kept in ``FakeKernel.failures
 
 from .dmabuf import FakeDmaBuf, FakeHeap, FakeUdmabuf
 from .drm import FakeCard
+from .fences import FakeFence
 from .kernel import FakeKernel, Refusal
 from .structs import fourcc
 from .v4l2 import FakeCamera, FakeM2m
@@ -15,6 +16,7 @@ from .v4l2_controls import ControlCamera
 from .v4l2_output import FakeOutput
 
 __all__ = [
-    "ControlCamera", "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeHeap", "FakeKernel",
+    "ControlCamera", "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeFence", "FakeHeap",
+    "FakeKernel",
     "FakeM2m", "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
 ]  # fmt: skip

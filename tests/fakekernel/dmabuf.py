@@ -9,6 +9,7 @@ import select
 from zcore._sys import PASS
 
 from . import structs
+from .fences import FakeFence
 from .kernel import Device, Refusal, identity_of
 
 SYNC_END = 4
@@ -31,6 +32,7 @@ class FakeDmaBuf:
         self.name = ""
         self.pending = 0  # fences: READ = somebody still reads, WRITE = somebody still writes
         self.imported = []  # directions of fences that were put in
+        self.writer = None  # a FakeFence of who writes it
         self.owner = None  # the queue that has it in hand
         kernel.buffers[self.identity] = self
         kernel.everything.append(self)
@@ -97,7 +99,13 @@ class FakeDmaBuf:
             raise Refusal(errno.ENOTTY, "before Linux 6.0")
         if not argument.flags or argument.flags & ~3:
             raise Refusal(errno.EINVAL, "no direction")
-        argument.fd = os.eventfd(0 if self.pending else 1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        if self.writer is not None and not self.writer.status:
+            argument.fd = self.writer.export()
+            return
+        fence = FakeFence(self.kernel, name="stub")  # of fences that have signalled already nothing is left
+        if not self.pending:
+            fence.signal()
+        argument.fd = fence.export()
 
     def dma_buf_ioctl_import_sync_file(self, fd, argument):
         if not self.kernel.fences:
@@ -107,6 +115,8 @@ class FakeDmaBuf:
 
     def poll(self, events, timeout_ms):
         """POLLIN waits for writers, POLLOUT for every user; nobody sleeps here, a pending fence is a timeout."""
+        if self.writer is not None and not self.writer.status:
+            return 0
         if not self.pending:
             return PASS
         return events & select.POLLIN if not self.pending & WRITE else 0

@@ -134,6 +134,19 @@ Int = make("int", [("value", c.c_int)], 4)
 
 Sync = make("dma_buf_sync", [("flags", U64)], 8)
 SyncFile = make("dma_buf_sync_file", [("flags", U32), ("fd", S32)], 8)
+SyncFileInfo = make(
+    "sync_file_info",
+    [("name", c.c_char * 32), ("status", S32), *words("flags", "num_fences", "pad"), ("info", U64)],
+    56,
+)
+FenceInfo = make(
+    "sync_fence_info",
+    [("obj_name", c.c_char * 32), ("driver_name", c.c_char * 32), ("status", S32), ("flags", U32),
+     ("timestamp_ns", U64)],
+    80,
+)  # fmt: skip
+SyncMerge = make("sync_merge_data", [("name", c.c_char * 32), ("fd2", S32), ("fence", S32), *words("flags", "pad")], 48)
+SyncDeadline = make("sync_set_deadline", [("deadline_ns", U64), ("pad", U64)], 16)
 Name = make("name", [("first", c.c_char * 8)], 8)  # the argument is the string itself
 HeapAllocation = make("dma_heap_allocation_data", [("len", U64), *words("fd", "fd_flags"), ("heap_flags", U64)], 24)
 UdmabufCreate = make("udmabuf_create", [*words("memfd", "flags"), ("offset", U64), ("size", U64)], 24)
@@ -256,6 +269,10 @@ def _requests():
         },
         "H": {"DMA_HEAP_IOCTL_ALLOC": (0, both, HeapAllocation)},
         "u": {"UDMABUF_CREATE": (0x42, write, UdmabufCreate)},
+        ">": {
+            "SYNC_IOC_MERGE": (3, both, SyncMerge), "SYNC_IOC_FILE_INFO": (4, both, SyncFileInfo),
+            "SYNC_IOC_SET_DEADLINE": (5, write, SyncDeadline),
+        },
         "d": {
             "DRM_IOCTL_VERSION": (0x00, both, Version), "DRM_IOCTL_GEM_CLOSE": (0x09, write, Pair),
             "DRM_IOCTL_GET_CAP": (0x0C, both, Cap), "DRM_IOCTL_SET_CLIENT_CAP": (0x0D, write, Cap),

@@ -191,6 +191,8 @@ class FakeQueue:
 
     def claim(self, memory, index):
         memory.check_idle(self.device.path, reads=self.output)
+        if memory.writer is not None and not memory.writer.status:
+            self.kernel.complain(f"{memory.label} goes to {self.device.path} while {memory.writer.label} is pending")
         if memory.owner not in (None, (self, index)):
             other, _ = memory.owner
             if not (other.output and self.output):  # two devices may read one buffer

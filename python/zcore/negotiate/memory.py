@@ -9,6 +9,7 @@ from typing import Any
 
 from zcore import _alloc
 from zcore._pool import Pool
+from zcore.allocators import name_buffers, third_parties
 from zcore.errors import (
     DeviceBusyError,
     DeviceError,
@@ -19,6 +20,7 @@ from zcore.errors import (
 from zcore.negotiate.budget import LINK_FRAMES, Budget, make_budget, sink_pad, source_pad
 from zcore.negotiate.plan import LinkPlan
 from zcore.stages.base import LinkCaps, describe, make_pool
+from zcore.stages.cpu_pads import MemoryPad
 
 CPU_MEMORY = ("mmap", "map", "userptr", "memfd")
 
@@ -47,10 +49,14 @@ class Sharing:
         All links of the domain; filled in.
     dmabuf_only : bool
         Whether a filter asks for ``memory:DMABuf``.
+    allocator : str
+        The user's choice: ``auto``, ``dmabuf`` (the source's own), ``dmabuf-import`` (the sink's), ``udmabuf``,
+        ``dma-heap`` (any heap) or ``dma-heap:NAME``. Nothing else is tried then.
     """
 
     links: Sequence[LinkPlan]
     dmabuf_only: bool = False
+    allocator: str = "auto"
     budget: Budget = field(init=False)
     blame: Counter[int] = field(default_factory=Counter)
     rejected: list[tuple[str, str]] = field(default_factory=list)
@@ -79,11 +85,10 @@ class Sharing:
             done = self._share(sharing, copying)
             if done:
                 break
-            if not sharing or self.dmabuf_only:
-                raise NegotiationError(
-                    f"{self.links[0].name}: no memory that both sides can use"
-                    f"{' as memory:DMABuf asks' if self.dmabuf_only else ''}; {self._why()}"
-                )
+            if not sharing or self.dmabuf_only or self.allocator != "auto":
+                asked = " as memory:DMABuf asks" if self.dmabuf_only else ""
+                asked += f" from {self.allocator}, which was asked for" if self.allocator != "auto" else ""
+                raise NegotiationError(f"{self.links[0].name}: no memory that both sides can use{asked}; {self._why()}")
             # Whoever made most ways fail gets its frames copied; the others go on sharing.
             culprit = max(sharing, key=lambda number: (self.blame[number], number))
             sharing.remove(culprit)
@@ -92,6 +97,8 @@ class Sharing:
 
     def _share(self, sharing: list[int], copying: list[int]) -> bool:
         for attempt in self._ways(sharing):
+            if not self._asked(attempt.name):
+                continue
             made: list[Pool] = []
             try:
                 pool = attempt.do()
@@ -108,6 +115,10 @@ class Sharing:
             self._fill_in(attempt.name, pool, copies)
             return True
         return False
+
+    def _asked(self, way: str) -> bool:
+        """Whether the user left this way open."""
+        return self.allocator in ("auto", way) or (self.allocator == "dma-heap" and way.startswith("dma-heap:"))
 
     def _check_count(self, pool: Pool, copying: Sequence[int]) -> None:
         """Refuse a pool with which the chain would stand still: frames that are copied go back at once."""
@@ -214,7 +225,10 @@ class Sharing:
                 if "export" in takes[number] and all("import" in takes[other] for other in others):
                     yield Attempt("dmabuf-import", lambda n=number, o=others: self._sink_exports(n, o))  # type: ignore[misc]
             if everyone_imports:
-                for kind in third_parties():
+                kinds = third_parties()
+                if self.allocator.startswith("dma-heap:") and self.allocator not in kinds:
+                    kinds.append(self.allocator)  # one that is not tried unless it is asked for
+                for kind in kinds:
                     yield Attempt(kind, lambda kind=kind: self._foreign(kind, "dmabuf", sharing))  # type: ignore[misc]
         if not self.dmabuf_only:
             yield from self._cpu_ways(gives, takes, sharing)
@@ -254,14 +268,6 @@ class Sharing:
         return self._together(sharing, pool, memory)
 
 
-def third_parties() -> list[str]:
-    """List the allocators of this machine, contiguous ones first: what the pickiest device can reach."""
-    heaps = _alloc.heaps()
-    order = ["linux,cma", "reserved", "default_cma_region", "system"]
-    known = [name for name in order if name in heaps]
-    return [f"dma-heap:{name}" for name in known] + ["udmabuf"]
-
-
 def foreign_pool(links: Sequence[LinkPlan], kind: str, count: int) -> Pool:
     """Allocate buffers that no stage of the domain owns, large enough for all of them."""
     caps: list[LinkCaps] = [links[0].caps, *(link.sink_caps for link in links)]
@@ -271,8 +277,9 @@ def foreign_pool(links: Sequence[LinkPlan], kind: str, count: int) -> Pool:
             f"{links[0].name}: the stages want different numbers of memory planes: {[len(one) for one in planes]}"
         )
     sizes = [max(size for size, _ in plane) for plane in zip(*planes, strict=True)]
-    pool = make_pool(links[0].name, kind, links[0].caps, writable=False)
+    software = isinstance(source_pad(links[0]), MemoryPad)
+    pool = make_pool(links[0].name, kind, links[0].caps, writable=software)
     for _ in range(count):
-        buffers = [_alloc.allocate(size, kind, f"zcore {links[0].name}"[:31]) for size in sizes]
+        buffers = [_alloc.allocate(size, kind) for size in sizes]
         pool.add(buffers, [(0, size) for size in sizes])
-    return pool
+    return name_buffers(pool)

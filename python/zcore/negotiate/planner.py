@@ -50,10 +50,13 @@ class Planner:
         Whose stages are open.
     require_zero_copy : bool
         Refuse a plan that copies.
+    allocators : dict of str to str
+        Name of a stage that gives frames, or an empty one for all others, to where their buffers come from.
     """
 
     graph: Graph
     require_zero_copy: bool = False
+    allocators: dict[str, str] = field(default_factory=dict)
     learned: Learned = field(default_factory=Learned)
     alike: Counter[tuple[int, str]] = field(default_factory=Counter)
     tried: int = 0
@@ -316,7 +319,8 @@ class Planner:
         need = self.needs[joint.number]
         filters = [one for one in joint.domain.passing if isinstance(one, CapsFilter)]
         dmabuf_only = any("memory:DMABuf" in features_of(one.caps, joint.format) for one in filters)
-        sharing = Sharing(links, dmabuf_only)
+        chosen = self.allocators.get(joint.domain.source.name, self.allocators.get("", "auto"))
+        sharing = Sharing(links, dmabuf_only, chosen)
         suited = [misaligned(link.caps, link.sink) for link in links]
         try:
             copies = sharing.allocate()

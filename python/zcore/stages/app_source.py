@@ -10,6 +10,7 @@ from typing import Any
 
 from zcore._app_nodes import AppSourceNode
 from zcore._chain import Link, Node
+from zcore._fence import Fence
 from zcore._flow import FrameQueue
 from zcore._frame import Frame
 from zcore._inlet import Inlet, memory_planes
@@ -22,6 +23,7 @@ from zcore.stages.app_content import Content, check_content, check_frame, fill
 from zcore.stages.app_door import AppPad, Attempt, Door, Leaked, Over
 from zcore.stages.base import LinkCaps, Pad, Sizes, SourceMixin, Stage
 from zcore.stages.cpu_pads import software_caps
+from zcore.stages.fences import FencePolicy
 from zcore.stages.wishes import read_wishes
 
 LEAKY_TYPES = ("none", "upstream", "downstream")
@@ -67,6 +69,9 @@ class AppSource(Stage, SourceMixin):
         How many frames from :meth:`acquire` the program keeps at once.
     memory : str
         Where buffers come from: see :func:`zcore.allocate`.
+    fence_timeout, fence_late, fence_error : float, str, str
+        For frames that somebody else still writes: seconds they may wait; ``raise`` or ``drop`` what waited so long;
+        ``flag`` (as ``corrupted``), ``drop`` or ``raise`` what the writer failed to write.
     """
 
     kind = "appsource"
@@ -91,9 +96,13 @@ class AppSource(Stage, SourceMixin):
         pool: Pool | None = None,
         holds: int = 1,
         memory: str = "auto",
+        fence_timeout: float = 5.0,
+        fence_late: str = "raise",
+        fence_error: str = "flag",
         name: str | None = None,
     ):
         super().__init__(name)
+        self.fences = self._policy = FencePolicy(fence_timeout, fence_late, fence_error)
         if leaky_type not in LEAKY_TYPES:
             raise ValueError(f"leaky_type is one of {', '.join(LEAKY_TYPES)}, not {leaky_type!r}")
         if min(max_buffers, max_bytes, max_time) < 0:
@@ -208,7 +217,14 @@ class AppSource(Stage, SourceMixin):
 
     # What the program calls
 
-    def push(self, content: Content | Frame, timestamp_ns: int | None = None, timeout: float | None = None) -> bool:
+    def push(
+        self,
+        content: Content | Frame,
+        timestamp_ns: int | None = None,
+        timeout: float | None = None,
+        *,
+        fence: Fence | int | None = None,
+    ) -> bool:
         """Give the chain a frame.
 
         Parameters
@@ -223,6 +239,8 @@ class AppSource(Stage, SourceMixin):
         timeout : float, optional
             Seconds to wait for a free buffer, and with `block` for room; 0 = do not wait, ``None`` = as long as it
             takes, though not longer than 5 s for somebody to run the chain.
+        fence : Fence or int, optional
+            For a frame that somebody still writes: a sync_file that signals when it is done. It stays yours.
 
         Returns
         -------
@@ -243,6 +261,10 @@ class AppSource(Stage, SourceMixin):
         ChainError
             After :meth:`end_of_stream`.
         """
+        if fence is not None:
+            if not isinstance(content, Frame):
+                raise ValueError(f"{self.name}: a fence is for frames, which are not copied; wait for it before")
+            content.set_fence(fence)
         attempt = self._door.attempt("push", timeout)
         with self._door.my_turn(attempt):
             try:
@@ -324,7 +346,7 @@ class AppSource(Stage, SourceMixin):
         """Count the frames that were dropped because a limit was reached or no buffer was free."""
         inlet = self._door.inlet
         dropped = self._door.dropped + (inlet.queue.dropped if inlet is not None else 0)
-        return {f"leaky={self.leaky_type}": dropped} if dropped else {}
+        return ({f"leaky={self.leaky_type}": dropped} if dropped else {}) | self._policy.drops()
 
     def facts(self) -> dict[str, Any]:
         """Tell what was copied on the way in, and why frames of other pools were."""
@@ -332,6 +354,7 @@ class AppSource(Stage, SourceMixin):
         if inlet is None:
             return {}
         facts: dict[str, Any] = {"copied_frames": inlet.copied_frames, "copied_bytes": inlet.copied_bytes}
+        facts |= self._policy.facts()
         return facts | ({"copy_reasons": self.copy_reasons} if self.copy_reasons else {})
 
     # How

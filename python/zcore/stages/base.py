@@ -16,9 +16,11 @@ from typing import Any, Self
 
 from zcore._chain import Link, Node
 from zcore._pool import Pool
+from zcore.allocators import POOLS
 from zcore.caps.video import media_type
 from zcore.colorimetry import Colorimetry, resolve
 from zcore.formats import Family, Format
+from zcore.stages.fences import FencePolicy
 
 IO_MODES = ("auto", "mmap", "userptr", "dmabuf", "dmabuf-import")
 
@@ -137,6 +139,7 @@ class LinkCaps:
 def make_pool(name: str, allocator: str, caps: LinkCaps, **options: Any) -> Pool:
     """Make an empty pool that knows what its frames look like."""
     pool = Pool(name, allocator, caps.format, **options)
+    POOLS.add(pool)
     components, arrays = describe(caps)
     pool.describe(
         fourcc=caps.fourcc,
@@ -201,6 +204,8 @@ class Pad(ABC):
         How many frames it keeps back at once while it works.
     alignment : int
         Bytes that the length of a row must be a multiple of.
+    takes_fences : bool
+        Whether frames that somebody still writes may be given to it: the kernel waits for their fences then.
     separate : bool, optional
         Whether each colour plane shall have a memory of its own, where the device has a format in both ways; ``None``
         leaves it to the device.
@@ -209,6 +214,7 @@ class Pad(ABC):
     name: str
     holds: int = 1
     alignment: int = 1
+    takes_fences: bool = False
     separate: bool | None = None
 
     @abstractmethod
@@ -314,9 +320,16 @@ class Stage(ABC):
 
 
 class SourceMixin(ABC):
-    """A stage that gives frames."""
+    """A stage that gives frames.
+
+    Attributes
+    ----------
+    fences : FencePolicy, optional
+        Set where others than the chain's devices may still write its frames.
+    """
 
     output: Pad
+    fences: FencePolicy | None = None
 
     @abstractmethod
     def offers(self) -> Sequence[Format] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zcore import _alloc
 from zcore._pool import Pool
+from zcore.allocators import name_buffers
 from zcore.errors import NegotiationError
 from zcore.formats import Format
 from zcore.stages.base import LinkCaps, Pad, make_pool
@@ -35,7 +36,7 @@ class MemoryPad(Pad):
                 pool = make_pool(self.name, buffers[0].allocator, caps)
             pool.add(buffers, [(0, size) for size, _ in caps.memory_planes])
         assert pool is not None
-        self.pool = pool
+        self.pool = name_buffers(pool)
         return pool
 
     def use(self, pool: Pool, caps: LinkCaps, memory: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from zcore._chain import Link, Node
 from zcore._drm import Card
 from zcore._fd import Fd
+from zcore._fence import Fence
 from zcore._frame import Frame
 from zcore._kms import Scanout
 from zcore._nodes import DisplayNode
@@ -20,12 +21,12 @@ from zcore._pool import Pool
 from zcore.errors import ChainError, DeviceError, NegotiationError, make_error
 from zcore.formats import INVALID, LINEAR, Format
 from zcore.stages.base import LinkCaps, SinkMixin, Stage
+from zcore.stages.display_options import either, make_extras, rectangle
 from zcore.stages.display_pad import DisplayPad
 from zcore.stages.kms_properties import read_properties
 from zcore.stages.kms_screen import Screen, Wishes
 from zcore.stages.kms_setup import (
     CONNECTOR,
-    Rectangle,
     Route,
     choose_route,
     modifiers,
@@ -77,6 +78,11 @@ class Display(Stage, SinkMixin):
     sync : bool
         Show frames at their time. Frames of a camera have happened and are shown at once; frames with another clock,
         as from a file, are paced by their times from the first one on. Late frames are shown, never dropped.
+    in_fence : bool
+        Let the kernel wait for the fence that comes with a frame (IN_FENCE_FD), without a limit; False waits for it
+        before the commit.
+    out_fence : bool
+        Ask for a fence with each commit: see :meth:`take_out_fence`.
     skip_vsync : bool
         Has no effect, and is here because kmssink has it: zcore never waits for the vertical blank twice.
     """
@@ -104,23 +110,26 @@ class Display(Stage, SinkMixin):
         connector_properties: Mapping[str, Value] | str | None = None,
         sync: bool = False,
         skip_vsync: bool = False,
+        in_fence: bool = True,
+        out_fence: bool = False,
         name: str | None = None,
     ):
         super().__init__(name)
         self.device = str(device or "")
         self.mode = mode
-        self.connector = _either("connector", connector, connector_id)
-        self.plane = _either("plane", plane, plane_id)
+        self.connector = either("connector", connector, connector_id)
+        self.plane = either("plane", plane, plane_id)
         self.driver_name = driver_name
         self.bus_id = bus_id
         self.force_modesetting = force_modesetting
         self.can_scale = can_scale
         self.restore_crtc = restore_crtc
-        self.render_rectangle = _rectangle(render_rectangle)
+        self.render_rectangle = rectangle(render_rectangle)
         self.plane_properties = as_fields(plane_properties)
         self.connector_properties = as_fields(connector_properties)
         self.sync = sync
         self.skip_vsync = skip_vsync
+        self._in_fence, self._out_fence = in_fence, out_fence
         self._fd = fd if fd is not None and fd >= 0 else None
         self._atomic = atomic
         self._card: Card | None = None
@@ -263,6 +272,10 @@ class Display(Stage, SinkMixin):
             force_mode=self.force_modesetting,
         )
 
+    def route(self) -> Route:
+        """Tell what it shows on, or would show on."""
+        return self._route or self._choose(None, LINEAR, None)
+
     # Buffers
 
     def attach(self, pool: Pool, caps: LinkCaps) -> None:
@@ -276,6 +289,7 @@ class Display(Stage, SinkMixin):
             self._scanout = Scanout(
                 self.card, self.name, route.crtc, route.plane.id, fb.id if fb else 0, legacy=not self.card.atomic
             )
+            self._scanout.extras = make_extras(route, in_fence=self._in_fence, out_fence=self._out_fence)
         # Without AddFB2 modifiers "no modifier" is all that can be said; a driver then assumes what it exports itself.
         told = self._has_modifiers and caps.format.modifier != INVALID
         self._scanout.attach(pool, caps.format.modifier if told else None)
@@ -332,6 +346,14 @@ class Display(Stage, SinkMixin):
         assert self._scanout is not None
         self._scanout.show(frame)
 
+    def take_out_fence(self) -> Fence | None:
+        """Give the fence of the latest commit (OUT_FENCE_PTR), which signals when that picture is on the screen.
+
+        ``None`` where it was taken already, or without ``out_fence=True``.
+        """
+        extras = self._scanout.extras if self._scanout is not None else None
+        return extras.take_out_fence() if extras is not None else None
+
     def screenshot(self) -> np.ndarray[Any, Any]:
         """Read back what the display shows now, through the card's writeback connector.
 
@@ -376,23 +398,3 @@ class Display(Stage, SinkMixin):
             found["latency_ms_mean"] = self._scanout.latency_sum_ns / self._scanout.latency_count / 1e6
             found["latency_ms_max"] = self._scanout.latency_max_ns / 1e6
         return found
-
-
-def _either(what: str, value: Any, id: int | None) -> Any:
-    """Take one of two names for the same thing."""
-    if id is None or id < 0:
-        return value
-    if value is not None and value != id:
-        raise ValueError(f"{what} is {value!r} and {what}_id {id}: give one of them")
-    return id
-
-
-def _rectangle(given: Sequence[int] | None) -> Rectangle | None:
-    if given is None:
-        return None
-    if len(given) != 4 or any(int(value) != value for value in given):
-        raise ValueError(f"render_rectangle is (left, top, width, height) in pixels, not {given!r}")
-    x, y, width, height = (int(value) for value in given)
-    if width <= 0 or height <= 0:
-        raise ValueError(f"render_rectangle has a width and a height above 0, not {width}x{height}")
-    return x, y, width, height

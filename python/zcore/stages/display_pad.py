@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zcore._gem import allocate_dumb
 from zcore._pool import Pool
+from zcore.allocators import name_buffers
 from zcore.errors import DeviceError, NegotiationError
 from zcore.stages.base import LinkCaps, Pad, make_pool
 
@@ -22,6 +23,12 @@ class DisplayPad(Pad):
     def __init__(self, display: Display):
         self.display = display
         self.name = display.name
+
+    @property
+    def takes_fences(self) -> bool:  # type: ignore[override]
+        """Whether the kernel waits for the fences of frames: for those that come with them, too."""
+        extras = self.display.scanout.extras
+        return extras is not None and bool(extras.in_fence_property)
 
     def roles(self) -> set[str]:
         """Tell that it imports, and allocates dumb buffers."""
@@ -49,6 +56,7 @@ class DisplayPad(Pad):
                 pool = make_pool(self.name, f"dumb:{card.path}", granted)
             pool.add([buffer])
         assert pool is not None
+        name_buffers(pool)
         self.use(pool, caps, "dmabuf")
         return pool
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from zcore._pool import Pool
 from zcore._v4l2 import Queue
 from zcore._v4l2_device import PixFormat, V4l2Device
+from zcore.allocators import name_buffers
 from zcore.colorimetry import Colorimetry
 from zcore.errors import DeviceError, NegotiationError
 from zcore.formats import Format, UnknownFormatError, by_v4l2, find, fourcc_str
@@ -261,7 +262,7 @@ class V4l2Pad(Pad):
         except BaseException:
             self.reset()
             raise
-        return pool
+        return name_buffers(pool) if export else pool
 
     def _check_format(self, caps: LinkCaps) -> None:
         """Refuse to fill or read buffers in another format than was agreed on."""

@@ -1,0 +1,30 @@
+# What goes along with the commits of a plane: fences in and out, and a picture that is written back.
+from libc.stdint cimport uint32_t, uint64_t
+
+from zcore._dmabuf cimport pthread_mutex_t
+
+
+cdef class CommitExtras:
+    cdef readonly uint32_t in_fence_property  # 0 = the plane has none
+    cdef readonly uint32_t out_fence_property  # 0 = not asked for
+    cdef readonly uint32_t connector  # of the writeback job
+    cdef readonly uint64_t in_fences
+    cdef readonly uint64_t jobs
+    cdef uint32_t job_framebuffer_property
+    cdef uint32_t job_fence_property
+    cdef pthread_mutex_t lock
+    cdef int out_fence  # of the latest commit, -1 = none, or it was taken
+    cdef uint32_t job  # framebuffer that the next commit writes back into, 0 = none
+    cdef int job_fence  # -1 = not committed yet, below = -errno - 1
+    cdef int bell  # eventfd: rings when a job was committed
+
+    cdef int commit(self, int card, uint32_t plane, uint32_t fb_property, uint32_t framebuffer, uint32_t crtc,
+                    int in_fence, uint64_t number) noexcept nogil
+    cdef void arm(self, uint32_t framebuffer) noexcept nogil
+    cdef int disarm(self) noexcept nogil  # 1 = it was not committed
+    cdef int take_job(self, int *fence) noexcept nogil  # 1 = committed, 0 = not yet, or -errno
+
+
+# NONBLOCK; 0 or -errno. `fence` is a new sync_file that signals when the picture is written.
+cdef int commit_writeback(int card, uint32_t connector, uint32_t fb_property, uint32_t framebuffer,
+                          uint32_t fence_property, int *fence) noexcept nogil

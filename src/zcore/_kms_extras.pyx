@@ -1,0 +1,171 @@
+"""What goes along with the commits of a plane: fences in and out, and a picture that the card writes back."""
+
+cimport cython
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
+from zcore._errors cimport check
+from zcore._fence cimport fence_take
+from zcore._sys cimport sys_close, sys_ioctl_restart, sys_notify
+from zcore.uapi.drm cimport (
+    ZC_DRM_IOCTL_MODE_ATOMIC,
+    ZC_DRM_MODE_ATOMIC_NONBLOCK,
+    ZC_DRM_MODE_PAGE_FLIP_EVENT,
+    zc_drm_mode_atomic,
+)
+
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned int initial, int flags)
+    enum:
+        EFD_CLOEXEC
+        EFD_NONBLOCK
+
+
+@cython.final
+cdef class CommitExtras:
+    """What goes along with the commits of a plane.
+
+    The kernel writes the descriptor of a new fence to where a property points while it commits (an ``s32``). That place
+    is on the stack of the function that makes the call, so it outlives the call, and nothing else does.
+
+    Parameters
+    ----------
+    in_fence_property, out_fence_property : int
+        Ids of the plane's IN_FENCE_FD and of the CRTC's OUT_FENCE_PTR; 0 = without.
+    """
+
+    def __cinit__(self):
+        pthread_mutex_init(&self.lock, NULL)
+        self.out_fence = self.job_fence = self.bell = -1
+
+    def __init__(self, uint32_t in_fence_property=0, uint32_t out_fence_property=0):
+        self.in_fence_property = in_fence_property
+        self.out_fence_property = out_fence_property
+        self.bell = check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", "writeback")
+
+    def __dealloc__(self):
+        for fd in (self.out_fence, self.job_fence, self.bell):
+            if fd >= 0:
+                sys_close(fd)
+        pthread_mutex_destroy(&self.lock)
+
+    def write_back(self, uint32_t connector, uint32_t framebuffer_property, uint32_t fence_property):
+        """Say which connector writes pictures back, with the ids of WRITEBACK_FB_ID and WRITEBACK_OUT_FENCE_PTR."""
+        self.connector = connector
+        self.job_framebuffer_property = framebuffer_property
+        self.job_fence_property = fence_property
+
+    def take_out_fence(self):
+        """Give the fence of the latest commit, which signals when its picture is on the screen; ``None`` = none."""
+        pthread_mutex_lock(&self.lock)
+        cdef int fence = self.out_fence
+        self.out_fence = -1
+        pthread_mutex_unlock(&self.lock)
+        return fence_take(fence) if fence >= 0 else None
+
+    # Without the GIL from here on
+
+    cdef int commit(self, int card, uint32_t plane, uint32_t fb_property, uint32_t framebuffer, uint32_t crtc,
+                    int in_fence, uint64_t number) noexcept nogil:
+        cdef zc_drm_mode_atomic atomic
+        cdef uint32_t objects[3]
+        cdef uint32_t counts[3]
+        cdef uint32_t properties[5]
+        cdef uint64_t values[5]
+        cdef int32_t out_fence = -1, job_fence = -1
+        cdef int result, count, total
+        cdef uint32_t job
+        pthread_mutex_lock(&self.lock)
+        job = self.job
+        while True:
+            objects[0], counts[0], properties[0], values[0] = plane, 1, fb_property, framebuffer
+            count = total = 1
+            if in_fence >= 0 and self.in_fence_property:
+                properties[total], values[total] = self.in_fence_property, in_fence
+                counts[0] = 2
+                total += 1
+            if self.out_fence_property:
+                objects[count], counts[count] = crtc, 1
+                properties[total], values[total] = self.out_fence_property, <uint64_t>&out_fence
+                count += 1
+                total += 1
+            if job:
+                objects[count], counts[count] = self.connector, 2
+                properties[total], values[total] = self.job_framebuffer_property, job
+                properties[total + 1], values[total + 1] = self.job_fence_property, <uint64_t>&job_fence
+                count += 1
+                total += 2
+            memset(&atomic, 0, sizeof(atomic))
+            atomic.flags = ZC_DRM_MODE_ATOMIC_NONBLOCK | ZC_DRM_MODE_PAGE_FLIP_EVENT
+            atomic.count_objs = count
+            atomic.objs_ptr = <uint64_t>objects
+            atomic.count_props_ptr = <uint64_t>counts
+            atomic.props_ptr = <uint64_t>properties
+            atomic.prop_values_ptr = <uint64_t>values
+            atomic.user_data = number
+            result = sys_ioctl_restart(card, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
+            if result < 0 and job:  # the picture goes onto the screen, whatever is wrong with the other one
+                self.job_fence = result - 1
+                self.job = job = 0
+                sys_notify(self.bell)
+                continue
+            break
+        if result >= 0:
+            self.in_fences += in_fence >= 0 and self.in_fence_property != 0
+            if job:
+                self.job = 0
+                self.job_fence = job_fence
+                self.jobs += 1
+                sys_notify(self.bell)
+            if self.out_fence_property:
+                if self.out_fence >= 0:
+                    sys_close(self.out_fence)
+                self.out_fence = out_fence
+        pthread_mutex_unlock(&self.lock)
+        return result
+
+    cdef void arm(self, uint32_t framebuffer) noexcept nogil:
+        pthread_mutex_lock(&self.lock)
+        self.job = framebuffer
+        pthread_mutex_unlock(&self.lock)
+
+    cdef int disarm(self) noexcept nogil:
+        cdef int result
+        pthread_mutex_lock(&self.lock)
+        result = self.job != 0
+        self.job = 0
+        pthread_mutex_unlock(&self.lock)
+        return result
+
+    cdef int take_job(self, int *fence) noexcept nogil:
+        cdef int result
+        pthread_mutex_lock(&self.lock)
+        result = 0 if self.job_fence == -1 else 1 if self.job_fence >= 0 else self.job_fence + 1
+        fence[0] = self.job_fence
+        self.job_fence = -1
+        pthread_mutex_unlock(&self.lock)
+        return result
+
+
+cdef int commit_writeback(int card, uint32_t connector, uint32_t fb_property, uint32_t framebuffer,
+                          uint32_t fence_property, int *fence) noexcept nogil:
+    cdef zc_drm_mode_atomic atomic
+    cdef uint32_t count = 2
+    cdef uint32_t properties[2]
+    cdef uint64_t values[2]
+    cdef int32_t written = -1
+    cdef int result
+    properties[0], values[0] = fb_property, framebuffer
+    properties[1], values[1] = fence_property, <uint64_t>&written
+    memset(&atomic, 0, sizeof(atomic))
+    atomic.flags = ZC_DRM_MODE_ATOMIC_NONBLOCK
+    atomic.count_objs = 1
+    atomic.objs_ptr = <uint64_t>&connector
+    atomic.count_props_ptr = <uint64_t>&count
+    atomic.props_ptr = <uint64_t>properties
+    atomic.prop_values_ptr = <uint64_t>values
+    result = sys_ioctl_restart(card, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
+    fence[0] = written
+    return result

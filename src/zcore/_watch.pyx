@@ -1,0 +1,98 @@
+"""Wait for a descriptor that is another one for each frame, such as a fence, and for a time, with one descriptor."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+from posix.time cimport CLOCK_MONOTONIC, itimerspec
+
+from zcore._errors cimport check
+from zcore._sys cimport sys_close, sys_read
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLLIN
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+    struct epoll_event:
+        uint32_t events
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec *value, itimerspec *old)
+    enum:
+        TFD_CLOEXEC
+        TFD_NONBLOCK
+        TFD_TIMER_ABSTIME
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
+    """
+    int zc_errno(int value) nogil
+
+
+@cython.final
+cdef class Watch:
+    """Something to wait on that is readable when what is watched just now is, or when a time has come.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    """
+
+    def __cinit__(self):
+        self.fd = self.timer = self.watched = -1
+
+    def __init__(self, str name):
+        cdef epoll_event event
+        self.timer = check(zc_errno(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)), "timerfd_create",
+                           name)
+        self.fd = check(zc_errno(epoll_create1(EPOLL_CLOEXEC)), "epoll_create1", name)
+        memset(&event, 0, sizeof(event))
+        event.events = EPOLLIN
+        check(zc_errno(epoll_ctl(self.fd, EPOLL_CTL_ADD, self.timer, &event)), "EPOLL_CTL_ADD", name)
+
+    def __dealloc__(self):
+        self.forget()
+        for fd in (self.fd, self.timer):
+            if fd >= 0:
+                sys_close(fd)
+
+    cdef int watch(self, int fd) noexcept nogil:
+        cdef epoll_event event
+        cdef int result
+        if fd == self.watched:
+            return 0
+        self.forget()
+        memset(&event, 0, sizeof(event))
+        event.events = EPOLLIN
+        result = zc_errno(epoll_ctl(self.fd, EPOLL_CTL_ADD, fd, &event))
+        if result >= 0:
+            self.watched = fd
+        return result
+
+    cdef void forget(self) noexcept nogil:
+        cdef epoll_event event
+        if self.watched < 0:
+            return
+        memset(&event, 0, sizeof(event))
+        # Closing it would not do: the file may be open under another number, and would wake the loop for ever.
+        epoll_ctl(self.fd, EPOLL_CTL_DEL, self.watched, &event)
+        self.watched = -1
+
+    cdef void ring_at(self, int64_t when_ns) noexcept nogil:
+        cdef itimerspec when
+        memset(&when, 0, sizeof(when))
+        when.it_value.tv_sec = when_ns // 1000000000
+        when.it_value.tv_nsec = when_ns % 1000000000
+        timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &when, NULL)
+
+    cdef void silence(self) noexcept nogil:
+        cdef uint64_t ticks
+        sys_read(self.timer, &ticks, sizeof(ticks))
