@@ -174,8 +174,8 @@ class Wiring:
         assert isinstance(plan.source, SourceMixin)
         assert isinstance(sink, SinkMixin)
         if plan.source.fences is not None and (plan.copy_pool is not None or not sink.input.takes_fences):
-            waited = self._link(f"{plan.name} fences", sink.name)
-            segment.add(plan.source.fences.make_node(f"{plan.name} fences", link, waited))
+            waited = self._link(f"{plan.name} fences", sink)
+            segment.add(sink, plan.source.fences.make_node(f"{plan.name} fences", link, waited))
             link = waited
         self.joint[number] = link
         if plan.copy_pool is not None:

@@ -152,7 +152,8 @@ class Codec(MemToMem):
         """
         device = self.input.device
         if value is not None:
-            return apply_controls(device, {name: value}, self.name)[name]
+            granted: int | str = apply_controls(device, {name: value}, self.name)[name]
+            return granted
         try:
             return int(device.get_control(find_control(device, name, self.name).id))
         except KeyError as error:
