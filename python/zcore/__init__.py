@@ -21,6 +21,7 @@ from zcore._pool import Pool
 from zcore.access import Access
 from zcore.caps import Caps, CapsError
 from zcore.chain import Chain
+from zcore.controls import Control, ControlChange, ControlError, Controls, UnknownControlError
 from zcore.errors import (
     ChainError,
     DeviceBusyError,
@@ -69,6 +70,10 @@ __all__ = [
     "Capture",
     "Chain",
     "ChainError",
+    "Control",
+    "ControlChange",
+    "ControlError",
+    "Controls",
     "Convert",
     "Decode",
     "DeviceBusyError",
@@ -105,6 +110,7 @@ __all__ = [
     "StallError",
     "Tee",
     "TestSource",
+    "UnknownControlError",
     "UnknownFormatError",
     "UnsupportedError",
     "ZeroCopyError",
