@@ -23,6 +23,7 @@ from zcore.access import Access
 from zcore.accounting import memory
 from zcore.caps import Caps, CapsError
 from zcore.chain import Chain
+from zcore.controls import Control, ControlChange, ControlError, Controls, UnknownControlError
 from zcore.errors import (
     ChainError,
     DeviceBusyError,
@@ -77,6 +78,10 @@ __all__ = [
     "Capture",
     "Chain",
     "ChainError",
+    "Control",
+    "ControlChange",
+    "ControlError",
+    "Controls",
     "Convert",
     "Decode",
     "DemuxSource",
@@ -120,6 +125,7 @@ __all__ = [
     "StallError",
     "Tee",
     "TestSource",
+    "UnknownControlError",
     "UnknownFormatError",
     "UnsupportedError",
     "ZeroCopyError",

@@ -37,6 +37,11 @@ class Control:
         V4L2_CTRL_TYPE_* in lower case: integer, boolean, menu, u16, area, h264_sps; a number where it is a new one.
     """
 
+    id: int = 0
+    name: str = ""
+    label: str = ""
+    type: str = ""
+
     def __init__(self, owner: Controls, info: ControlDescription, name: str):
         self._owner = owner
         self._first = info

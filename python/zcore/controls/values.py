@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from collections.abc import Mapping
@@ -165,6 +166,23 @@ def _entry(value: Any, menu: Mapping[int, str | int], refuse: Any) -> int:
     raise refuse(f"has no entry {value!r}; {hint}it has {listed or 'none'}")
 
 
+def from_text(text: str, refuse: Any) -> Any:
+    """Read an array or a plain structure: ``1, 2, 0x3``, ``640x480``, or all its bytes as ``hex:0a0b``."""
+    if text.strip().lower().startswith("hex:"):
+        try:
+            return bytes.fromhex(text.strip()[4:])
+        except ValueError:
+            raise refuse(f"takes bytes as hex:0a0b, not {short(text)!r}") from None
+    area = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", text)
+    if area:
+        return [int(area[1]), int(area[2])]
+    words = [word for word in re.split(r"[\s,;\[\](){}<>]+", text) if word]
+    try:
+        return [int(word, 0) for word in words]
+    except ValueError:
+        raise refuse(f"takes numbers such as '1, 2, 0x3', not {short(text)!r}") from None
+
+
 def shape_of(info: ControlDescription) -> str:
     """Say what an array or a structure consists of."""
     kind = type_name(info.type)
@@ -188,8 +206,12 @@ def _payload(info: ControlDescription, value: Any, refuse: Any) -> bytes:
         return raw
     if kind is None:
         raise refuse(f"is {shape_of(info)}, and takes bytes only, not {type(value).__name__}")
-    if isinstance(value, (str, float)) or value is None:
+    if isinstance(value, str):
+        value = from_text(value, refuse)
+    if isinstance(value, float) or value is None:
         raise refuse(f"is {shape_of(info)}, and takes no single value such as {value!r}")
+    if isinstance(value, bytes):
+        return _payload(info, value, refuse)
     if kind.names is None:
         return _numbers(info, value, kind, dynamic, refuse)
     return _structures(info, value, kind, dynamic, refuse)

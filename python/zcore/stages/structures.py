@@ -10,7 +10,7 @@ Value = int | float | bool | str
 _FIELD = re.compile(
     r"""\s*(?P<key>[A-Za-z_0-9][\w .+/:-]*?)\s*=\s*
         (?:\(\s*(?P<type>[A-Za-z0-9_]+)\s*\)\s*)?
-        (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^,;"]*?))\s*(?:,|;\s*$|$)""",
+        (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|<(?P<array>[^<>"]*)>|(?P<bare>[^,;"]*?))\s*(?:,|;\s*$|$)""",
     re.VERBOSE,
 )
 _NAME = re.compile(r"\s*(?P<name>[A-Za-z][\w+/:.-]*)\s*(?:,|;\s*$|$)")
@@ -49,7 +49,8 @@ def parse_structure(text: str) -> dict[str, Value]:
         key = found["key"].strip()
         if key in fields:
             raise ValueError(f"{key!r} stands twice in {text!r}")
-        fields[key] = _value(key, found["type"], found["quoted"], found["bare"])
+        array = found["array"]  # <1, 2, 3>: who takes it reads the numbers
+        fields[key] = array if array is not None else _value(key, found["type"], found["quoted"], found["bare"])
         position = found.end()
     return fields
 
