@@ -126,7 +126,7 @@ class MuxSink(Callback):
         if self._open:
             return
         library(f"{self.name}: writing containers")
-        check_place(self._target)
+        check_place(self._target, self.name)
         self._complete = self._failed = False
         self.packets = self.bytes_written = self._end = 0
         self.dropped = {}
