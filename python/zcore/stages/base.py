@@ -340,6 +340,10 @@ class SourceMixin(ABC):
 class SinkMixin(ABC):
     """A stage that takes frames."""
 
+    def why_not(self, formats: Sequence[Format]) -> str:
+        """Say what helps where it takes none of the formats that come; empty where there is nothing to add."""
+        return ""
+
     input: Pad
 
     @abstractmethod

@@ -170,10 +170,11 @@ def _check_protocol(scheme: str, who: str) -> None:
         return
 
 
-def describe_session(codec: str, address: str) -> str:
+def describe_session(codec: str, address: str, payload_type: int | None = None) -> str:
     """Write the description (SDP, RFC 8866) that a receiver of RTP needs."""
     parts = urlsplit(address)
     number, name = RTP_TYPES[codec]
+    number = number if payload_type is None else payload_type
     host = parts.hostname or "127.0.0.1"
     version = "IP6" if ":" in host else "IP4"
     lines = [
