@@ -1,4 +1,4 @@
-"""Writes the tables of properties in docs/from-gstreamer.md: each side by what it says about itself.
+"""Writes the tables of properties in docs/from-gstreamer*.md: each side by what it says about itself.
 
 ``PYTHONPATH=python python tests/gstreamer_page.py`` brings the page up to date. A table stands between two lines,
 ``<!-- properties: v4l2src -->`` and ``<!-- end -->``.
@@ -13,7 +13,7 @@ from zcore.pipeline import Registry, codecs
 from zcore.pipeline.property_types import Enum
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs/from-gstreamer.md"
+PAGES = (ROOT / "docs/from-gstreamer.md", ROOT / "docs/from-gstreamer-files.md")
 TABLE = json.loads(gzip.decompress((ROOT / "tests/data/gst-launch.json.gz").read_bytes()))
 PLACE = re.compile(r"^<!-- properties: (\S+) -->\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 TYPES = {
@@ -113,5 +113,11 @@ def elements(text):
     return [found[1] for found in PLACE.finditer(text)]
 
 
+def text_of_pages():
+    """Read all pages as one text."""
+    return "".join(page.read_text() for page in PAGES)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(updated(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(updated(page.read_text()))

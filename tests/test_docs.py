@@ -108,7 +108,9 @@ def test_code_runs_or_compiles(page, tmp_path, monkeypatch):
                 )
                 exec("import zcore", namespace)  # what it defines for those behind it
                 continue
-            if re.search("SoftwareConvert|MayConvert|videoconvert|videoscale", code):
+            if re.search(
+                "Software(Convert|Encode|Decode)|MuxSink|DemuxSource|MayConvert|videoconvert|videoscale", code
+            ):
                 pytest.importorskip("av")
             if "PngSink" in code:
                 pytest.importorskip("PIL")

@@ -16,6 +16,7 @@ RUN = [
     ("raw_file.py", ["frames.raw", "--frames", "2"], [], "frames.raw", "2 frames, 230400 bytes"),
     ("pipeline.py", ["--frames", "5"], [], None, "no frame is copied"),
     ("app_in_and_out.py", [], [], None, "10 frames"),
+    ("record_mp4.py", ["out.mp4", "--frames", "5", "--codec", "MPEG4"], ["av"], "out.mp4", "5 frames in out.mp4"),
     ("raw_file.py", ["grey.raw", "--frames", "3", "--format", "GREY"], [], "grey.raw", "3 frames, 230400 bytes"),
 ]
 
@@ -69,6 +70,7 @@ def test_example_explains_its_arguments(name, tmp_path):
         ("capture_convert_display.py", ["/dev/no-such-video", "/dev/no-such-video"]),
         ("callback.py", ["--device", "/dev/no-such-video"]),
         ("raw_file.py", ["--device", "/dev/no-such-video"]),
+        ("record_mp4.py", ["--device", "/dev/no-such-video"]),
     ],
 )
 def test_example_names_the_missing_device(name, arguments, tmp_path):

@@ -9,7 +9,7 @@ from zcore.pipeline import Registry, codecs
 from zcore.pipeline.properties import Property
 from zcore.pipeline.property_types import BOOL
 
-TEXT = gstreamer_page.PAGE.read_text()
+TEXT = gstreamer_page.text_of_pages()
 TABLES = gstreamer_page.elements(TEXT)
 
 

@@ -152,7 +152,7 @@ def test_property_without_effect_is_logged(caplog):
         ("QUEUE", "no element 'QUEUE'; did you mean 'queue'?"),
         ("frobnicator", "no element 'frobnicator'; there are appsink, appsrc, capsfilter"),
         ("autovideosink", "zcore has kmssink in its place"),
-        ("x264enc", "zcore has an encoder of a device, such as v4l2h264enc in its place"),
+        ("openh264enc", "zcore has v4l2h264enc, or x264enc on the CPU, in its place"),
         ("ANY ! fakesink", "for these caps write 'capsfilter caps=ANY'"),
         ("queue max-size-bufers=1", "queue has no property 'max-size-bufers'; did you mean 'max-size-buffers'?"),
         ("queue a::b=1", "'a::b' would set a property of an element within queue, which has none"),

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from zcore.allocators import check_allocator
-from zcore.errors import ChainError, DeviceError
+from zcore.errors import ChainError, DeviceError, NegotiationError, ZeroCopyError
 from zcore.following import follow
 from zcore.graph import Graph
 from zcore.ledger import Ledger
@@ -54,6 +54,7 @@ class Chain:
         allocator: str | Mapping[str, str] | None = None,
     ):
         self.graph = Graph.of_row(stages) if links is None else Graph(stages, links)
+        self._as_written = self.graph  # without stages that stand in for others
         self.require_zero_copy = require_zero_copy
         chosen = {"": allocator} if isinstance(allocator, str) else dict(allocator or {})
         self.allocators = {name: check_allocator(kind) for name, kind in chosen.items()}
@@ -106,13 +107,29 @@ class Chain:
         try:
             for stage in self.graph.stages:
                 if not stage.is_open:
-                    self._opened.append(stage)
-                    stage.open()
+                    self._open(stage, strict)
             self._plan = Planner(self.graph, strict, self.allocators).plan()
         except BaseException:
             self._close()
             raise
         return self._plan
+
+    def _open(self, stage: Stage, strict: bool) -> None:
+        """Open a stage, or what may do its work where its device cannot be had."""
+        self._opened.append(stage)
+        try:
+            stage.open()
+        except (DeviceError, NegotiationError) as error:
+            other = stage.stand_in(error)
+            if other is None:
+                raise
+            if strict:
+                raise ZeroCopyError(
+                    f"{stage.name} would work on the CPU, and require_zero_copy forbids it: {error}"
+                ) from error
+            self._opened.append(other)
+            self.graph = self.graph.with_stand_in(stage, other)
+            other.open()
 
     def _strict(self, asked: bool | None) -> bool:
         for answer in (asked, self.require_zero_copy):
@@ -366,6 +383,7 @@ class Chain:
                     stage.output.reset()
         if plan is not None:
             plan.close()
+        self.graph = self._as_written  # the next time there may be a device
 
     def __enter__(self) -> Self:
         self._kept_open = True

@@ -91,6 +91,12 @@ class Graph:
             raise ChainError("a stage stands in a chain once")
         return cls(stages, pairwise(stages))
 
+    def with_stand_in(self, stage: Stage, other: Stage) -> Graph:
+        """Make the same graph with another stage in the place of one."""
+        places = {stage: other}
+        links = [(places.get(one, one), places.get(two, two)) for one, two in self.links]
+        return Graph([places.get(one, one) for one in self.stages], links)
+
     @property
     def sources(self) -> list[Stage]:
         """Stages that nothing gives to."""

@@ -39,7 +39,7 @@ class LinkPlan:
     sink_caps: LinkCaps
     branch: Branch
     inserted: str = ""  # why one of the two stages was put here by the plan
-    converted: bool = False  # the source is a conversion on the CPU that the plan put in
+    converted: bool = False  # one of the two is a conversion on the CPU, or a codec, in the place of a device
     memory: str = ""
     allocator: str = ""
     pool: Pool | None = None  # the frames that the source gives
@@ -58,6 +58,12 @@ class LinkPlan:
     def zero_copy(self) -> bool:
         """Whether no frame is copied."""
         return self.copy_pool is None and not self.converted
+
+    def count_stand_ins(self) -> None:
+        """Count pixels as copied that a codec on the CPU reads or writes, where a device was asked for."""
+        reason = self.source.stands_in_for or self.sink.stands_in_for
+        if reason and not self.caps.format.coded:
+            self.converted, self.inserted = True, self.inserted or reason
 
     @property
     def name(self) -> str:
@@ -144,6 +150,8 @@ class Plan(Sequence[LinkPlan]):
             lines.append(f"  memory {link.memory} from {link.allocator}, {count}")
             if link.sink in self.inserted:
                 lines.append(f"  {link.sink.name} was put in by the plan: {link.inserted}")
+            if link.sink.stands_in_for:
+                lines.append(f"  {link.sink.name} works in software: {link.sink.stands_in_for}")
             lines.append("  zero-copy" if link.zero_copy else f"  COPIES EVERY FRAME: {link.reason or link.inserted}")
             lines += [f"  rejected {what}: {why}" for what, why in [*link.rejected, *grouped(link.alternatives)]]
         verdict = "no frame is copied" if self.zero_copy else f"each frame is copied {_times(self.copies)}"
@@ -184,7 +192,7 @@ class Plan(Sequence[LinkPlan]):
             ]
             for stage in way:
                 text = "\n".join(filter(None, (stage.name, stage.kind, stage.device)))
-                colour = ", color=red" if stage in self.inserted else ""
+                colour = ", color=red" if stage in self.inserted or stage.stands_in_for else ""
                 lines.append(f"  {_quote(stage.name)} [label={_quote(text)}{colour}];")
             for one, other in pairwise(way):
                 if (one, other) in seen:

@@ -110,6 +110,8 @@ class Planner:
         if self.require_zero_copy and not plan.zero_copy:
             worst = next(link for link in plan if not link.zero_copy)
             raise ZeroCopyError(f"{worst.name} would copy every frame: {worst.reason}")
+        for link in plan:
+            link.count_stand_ins()
         assert in_place is not None
         for link, number in self._numbered(plan):
             known = self.needs[number].rejected

@@ -63,6 +63,8 @@ class Refusal:
                     f"{branch.stage.name} takes {names_of(taken)}{_filters(branch)}"
                 )
                 found += _layouts(need, branch.stage.name, taken)
+                assert isinstance(branch.stage, SinkMixin)
+                found += filter(None, [branch.stage.why_not(list(need.formats.values()))])
         return found or [self._no_size(number)]
 
     def _filtered_out(self, number: int) -> str:

@@ -7,6 +7,7 @@ from zcore.chain import Chain
 from zcore.errors import ChainError
 from zcore.pipeline.blueprint import Blueprint, Element
 from zcore.pipeline.errors import LaunchError
+from zcore.pipeline.fusing import fuse
 from zcore.stages.base import Stage
 from zcore.stages.flow import CapsFilter
 
@@ -19,11 +20,12 @@ def build(blueprint: Blueprint, *, require_zero_copy: bool | None = None) -> Cha
     LaunchError
         A stage refuses its values.
     """
-    stages = {element: _stage(element, blueprint.text) for element in blueprint.elements}
+    stages, joints = fuse(blueprint)
+    stages |= {one: _stage(one, blueprint.text) for one in blueprint.elements if one not in stages}
     names = {element.name for element in blueprint.elements}
     links: list[tuple[Stage, Stage]] = []
     number = 0
-    for joint in blueprint.joints:
+    for joint in joints:
         before = stages[joint.source]
         for caps in joint.caps:
             while (name := f"capsfilter{number}") in names:

@@ -6,7 +6,14 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from zcore.pipeline import codecs, device_elements, flow_elements, software_elements
+from zcore.pipeline import (
+    codec_elements,
+    codecs,
+    device_elements,
+    flow_elements,
+    mux_elements,
+    software_elements,
+)
 from zcore.pipeline.errors import listing, nearest
 from zcore.pipeline.factory import Factory
 from zcore.pipeline.properties import Property
@@ -20,8 +27,11 @@ ELSEWHERE = {
     "queue": ("queue2", "multiqueue"),
     "filesink": ("multifilesink", "splitmuxsink"),
     "filesrc": ("multifilesrc",),
-    "an encoder of a device, such as v4l2h264enc": ("x264enc", "x265enc", "vp8enc", "vp9enc", "jpegenc", "openh264enc"),
-    "a decoder of a device, such as v4l2h264dec": ("decodebin", "decodebin3", "avdec_h264", "jpegdec", "vp8dec"),
+    "v4l2h264enc, or x264enc on the CPU,": ("openh264enc", "avenc_h264", "nvh264enc", "vah264enc", "vaapih264enc"),
+    "svtav1enc": ("av1enc", "rav1enc"),
+    "a demuxer and a decoder, such as 'qtdemux ! avdec_h264',": ("decodebin", "decodebin3", "uridecodebin"),
+    "avdec_h264": ("openh264dec", "vah264dec", "nvh264dec", "vaapih264dec"),
+    "dav1ddec": ("av1dec",),
 }
 """What zcore has in the place of elements that it has not."""
 
@@ -36,7 +46,13 @@ class Registry:
     def __init__(self) -> None:
         self._own = {
             one.name: one
-            for one in (*device_elements.FACTORIES, *flow_elements.FACTORIES, *software_elements.FACTORIES)
+            for one in (
+                *device_elements.FACTORIES,
+                *flow_elements.FACTORIES,
+                *software_elements.FACTORIES,
+                *codec_elements.FACTORIES,
+                *mux_elements.FACTORIES,
+            )
         }
         self._machine: dict[str, Factory] | None = None
 

@@ -247,6 +247,7 @@ class Stage(ABC):
     limit: int | None = None  # a source ends by itself after that many frames
     format: Format | None = None  # what the user fixed, as far as it goes out of this stage
     size: tuple[int, int] | None = None
+    stands_in_for = ""  # why it does in software what was asked of a device
 
     def __init__(self, name: str | None = None):
         number = next(_numbers.setdefault(self.kind, itertools.count()))
@@ -285,6 +286,13 @@ class Stage(ABC):
     @abstractmethod
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
+
+    def stand_in(self, error: Exception) -> Stage | None:
+        """Give a stage that does the same work in software, where the device could not be opened and that is allowed.
+
+        The reason for which it is there is its ``stands_in_for``; plans and reports count what it does as a copy.
+        """
+        return None
 
     def recover(self) -> bool:
         """Look at the device again after it failed; True where it is another now, and a new plan may go on with it."""
@@ -357,6 +365,10 @@ class SourceMixin(ABC):
 
 class SinkMixin(ABC):
     """A stage that takes frames."""
+
+    def why_not(self, formats: Sequence[Format]) -> str:
+        """Say what helps where it takes none of the formats that come; empty where there is nothing to add."""
+        return ""
 
     input: Pad
 

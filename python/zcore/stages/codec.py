@@ -11,12 +11,15 @@ from zcore._v4l2_codec import forget_events, set_visible_size, subscribe_source_
 from zcore._v4l2_device import V4l2Device
 from zcore.errors import DeviceError, NegotiationError
 from zcore.formats import Format, find
-from zcore.stages.base import LinkCaps, Sizes
+from zcore.stages.base import LinkCaps, Sizes, Stage
 from zcore.stages.codec_base import Codec
 from zcore.stages.codec_options import option_controls
 from zcore.stages.controls import Value
 from zcore.stages.decoder_stream import Stream
 from zcore.stages.v4l2_pad import V4l2Pad, asked_code, check_same_layout
+
+IN_SOFTWARE = {"video_bitrate": "bitrate", "video_gop_size": "gop_size", "video_b_frames": "b_frames"}
+"""Controls of devices that encoders in software have, too."""
 
 
 class Encode(Codec):
@@ -48,6 +51,10 @@ class Encode(Codec):
         ``bitrate_mode`` (``vbr``, ``cbr``, ``cq``), ``peak_bitrate``, ``b_frames``, ``min_qp``, ``max_qp``,
         ``quality``, ``header_mode`` (``separate`` or ``joined``), ``repeat_headers``. They are set as the controls that
         the kernel has for this codec; a value that the driver does not have is refused with the list of those it has.
+
+    fallback : str, optional
+        ``software``: work on the CPU (:class:`zcore.SoftwareEncode`) where there is no such device, or it is busy. The
+        plan says so, and counts it as a copy, which ``require_zero_copy`` refuses.
     """
 
     kind = "encode"
@@ -64,6 +71,7 @@ class Encode(Codec):
         bitrate: int | None = None,
         gop_size: int | None = None,
         buffers: int | None = None,
+        fallback: str | None = None,
         name: str | None = None,
         **options: Value | None,
     ):
@@ -75,6 +83,7 @@ class Encode(Codec):
             capture_io_mode=capture_io_mode,
             buffers=buffers,
             corrupted="deliver",
+            fallback=fallback,
             name=name,
         )
         self._crops = False
@@ -96,6 +105,19 @@ class Encode(Codec):
             The encoder is not open.
         """
         self.control("force_key_frame", 1)
+
+    def in_software(self) -> Stage:
+        """Make the encoder on the CPU, with what was asked of the device."""
+        from zcore.stages.software_codec import SoftwareEncode
+
+        controls = dict(self.extra_controls)
+        known = {one: controls.pop(name, None) for name, one in IN_SOFTWARE.items()}
+        if controls:
+            raise NegotiationError(
+                f"{self.name}: the control {next(iter(controls))} cannot be carried out in software, which has"
+                f" {', '.join(IN_SOFTWARE)}; use SoftwareEncode with options= for others"
+            )
+        return SoftwareEncode(self.codec, name=self.name, **known)  # type: ignore[arg-type]
 
     @property
     def coded_pad(self) -> V4l2Pad:
@@ -194,6 +216,8 @@ class Decode(Codec):
         ``deliver`` (with :attr:`Frame.corrupted` set) or ``drop`` frames that the driver flags as damaged.
     buffers : int, optional
         How many buffers to ask for on each side.
+    fallback : str, optional
+        ``software``: work on the CPU (:class:`zcore.SoftwareDecode`), as with :class:`Encode`.
     """
 
     kind = "decode"
@@ -210,6 +234,7 @@ class Decode(Codec):
         capture_io_mode: str = "auto",
         corrupted: str = "deliver",
         buffers: int | None = None,
+        fallback: str | None = None,
         name: str | None = None,
     ):
         super().__init__(
@@ -220,6 +245,7 @@ class Decode(Codec):
             capture_io_mode=capture_io_mode,
             buffers=buffers,
             corrupted=corrupted,
+            fallback=fallback,
             name=name,
         )
         self.format = find(format) if format is not None else None
@@ -228,6 +254,12 @@ class Decode(Codec):
         self._stream: Stream | None = None
         self._in_mid_stream = False
         self._planned: LinkCaps | None = None  # in mid-stream: what was agreed for the rest of it
+
+    def in_software(self) -> Stage:
+        """Make the decoder on the CPU."""
+        from zcore.stages.software_decode import SoftwareDecode
+
+        return SoftwareDecode(self.codec, self.format, corrupted=self.corrupted, name=self.name)
 
     @property
     def coded_pad(self) -> V4l2Pad:

@@ -8,10 +8,11 @@ from difflib import get_close_matches
 
 from zcore._codec_nodes import CodecNode
 from zcore._v4l2_device import V4l2Device
-from zcore.errors import ChainError, NegotiationError
+from zcore.errors import ChainError, DeviceBusyError, DeviceNotFoundError, NegotiationError
 from zcore.formats import FORMATS, Format, UnknownFormatError, find
-from zcore.stages.base import LinkCaps
+from zcore.stages.base import LinkCaps, Stage
 from zcore.stages.controls import Value, apply_controls, find_control
+from zcore.stages.ffmpeg import codec_of
 from zcore.stages.m2m import MemToMem
 from zcore.stages.structures import plain_name
 from zcore.stages.v4l2_pad import V4l2Pad
@@ -69,8 +70,11 @@ class Codec(MemToMem):
         capture_io_mode: str,
         buffers: int | None,
         corrupted: str,
+        fallback: str | None,
         name: str | None,
     ):
+        if fallback not in (None, "software"):
+            raise ValueError(f"fallback is 'software' or None, not {fallback!r}")
         if corrupted not in ("deliver", "drop"):
             raise ValueError(f"corrupted is 'deliver' or 'drop', not {corrupted!r}")
         super().__init__(
@@ -82,7 +86,10 @@ class Codec(MemToMem):
             name=name,
         )
         self.codec = find_codec(codec)
+        if fallback is not None:
+            codec_of(self.codec, f"fallback={fallback!r}")
         self.corrupted = corrupted
+        self.fallback = fallback
         self._node: CodecNode | None = None
 
     def find(self) -> str:
@@ -90,6 +97,18 @@ class Codec(MemToMem):
         from zcore.devices import find_codec_device
 
         return find_codec_device(self.direction, self.codec, self.device or None)
+
+    def stand_in(self, error: Exception) -> Stage | None:
+        """Give the codec in software, where that is allowed and the machine has none that can be opened."""
+        if self.fallback is None or not isinstance(error, DeviceNotFoundError | DeviceBusyError | NegotiationError):
+            return None
+        stage = self.in_software()
+        stage.stands_in_for = f"fallback={self.fallback!r}, and {error}"
+        return stage
+
+    def in_software(self) -> Stage:
+        """Make the stage that does the same on the CPU."""
+        raise NotImplementedError
 
     @property
     def coded_pad(self) -> V4l2Pad:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from zcore._frame import Frame
 from zcore.errors import ChainError, NegotiationError
-from zcore.formats import FORMATS, Format
+from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps
 from zcore.stages.callback import Callback
 from zcore.stages.coded_stream import BFRAME, DecodeTimes, is_key, looks_wrong, reorder_depth
 from zcore.stages.ffmpeg import codec_of, library, named, options_of
 from zcore.stages.file_layout import Location, name_of
-from zcore.stages.mux_targets import SEEKING, check_fits, check_place, describe_session, find_target
+from zcore.stages.mux_targets import SEEKING, check_fits, check_place, describe_session, find_target, fitting
 
 UNIT = 90_000  # ticks of a second, as MPEG has them: whole numbers for all usual rates
 FRAGMENTS = "frag_keyframe+delay_moov+default_base_moof"  # delayed, it can say when the first picture is shown
@@ -114,7 +114,9 @@ class MuxSink(Callback):
         """For RTP: what a receiver must be told of the stream (SDP); empty before the codec is known."""
         if self.container != "rtp" or self._caps is None:
             return ""
-        return describe_session(codec_of(self._caps.format, self.name).name, self._target.place)
+        number = self.container_options.get("payload_type")
+        codec = codec_of(self._caps.format, self.name).name
+        return describe_session(codec, self._target.place, int(number) if number is not None else None)
 
     @property
     def is_open(self) -> bool:
@@ -126,15 +128,27 @@ class MuxSink(Callback):
         if self._open:
             return
         library(f"{self.name}: writing containers")
-        check_place(self._target)
+        check_place(self._target, self.name)
         self._complete = self._failed = False
         self.packets = self.bytes_written = self._end = 0
         self.dropped = {}
         self._open = True
 
     def accepts(self) -> list[Format]:
-        """List all codecs: which of them the container takes it says of each."""
-        return [fmt for fmt in FORMATS if fmt.coded]
+        """List the codecs that the container has a place for."""
+        taken = fitting(self.container)
+        return [find(name) for name in (*taken, *(["JPEG"] if "MJPEG" in taken else []))]
+
+    def why_not(self, formats: Sequence[Format]) -> str:
+        """Say what helps where none of the formats that come has a place in the container."""
+        coded = [fmt for fmt in formats if fmt.coded]
+        if not coded:
+            return "containers hold coded frames: put Encode or SoftwareEncode before it"
+        try:
+            check_fits(coded[0], self._target, self.name)
+        except NegotiationError as error:
+            return str(error)
+        return ""
 
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Take a codec that the container has a place for."""

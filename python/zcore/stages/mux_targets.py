@@ -128,14 +128,18 @@ def check_fits(fmt: Format, target: Target, who: str) -> None:
     )
 
 
-def check_place(target: Target) -> None:
+def check_place(target: Target, who: str) -> None:
     """Refuse a path that cannot be written, before anything runs.
 
     Raises
     ------
     OSError
         As opening it would.
+    NegotiationError
+        This FFmpeg cannot speak the protocol.
     """
+    if target.address:
+        _check_protocol(urlsplit(target.place).scheme, who)
     if target.address or not isinstance(target.file, str):
         return
     if os.path.exists(target.file):
@@ -147,10 +151,30 @@ def check_place(target: Target) -> None:
         raise PermissionError(13, os.strerror(13), target.file)
 
 
-def describe_session(codec: str, address: str) -> str:
+def _check_protocol(scheme: str, who: str) -> None:
+    """Try a protocol that FFmpeg may have been built without: it refuses an address without a host for another reason.
+
+    PyAV's own wheels have no ``srt``.
+    """
+    if scheme != "srt":
+        return
+    av = library("a protocol")
+    try:
+        av.open(f"{scheme}://", timeout=1)
+    except av.error.ProtocolNotFoundError:
+        raise NegotiationError(
+            f"{who}: this FFmpeg was built without the protocol {scheme}; send by udp://, tcp:// or rtp://, or build"
+            " PyAV against an FFmpeg that has it: pip install --no-binary av av"
+        ) from None
+    except (av.FFmpegError, OSError):
+        return
+
+
+def describe_session(codec: str, address: str, payload_type: int | None = None) -> str:
     """Write the description (SDP, RFC 8866) that a receiver of RTP needs."""
     parts = urlsplit(address)
     number, name = RTP_TYPES[codec]
+    number = number if payload_type is None else payload_type
     host = parts.hostname or "127.0.0.1"
     version = "IP6" if ":" in host else "IP4"
     lines = [

@@ -44,8 +44,6 @@ class Transcoder(Stage, SourceMixin, SinkMixin):
         self._ready: deque[Any] = deque()
         self._known: dict[int, tuple[int, int]] = {}  # number in the codec -> sequence and time
         self._count = 0
-        self.stands_in_for = ""
-        """Why it is in the place of a device; empty where it was asked for."""
 
     @property
     def input(self) -> ReadPad:  # type: ignore[override]
