@@ -1,6 +1,7 @@
 """Allocators by name, the user's choice, names of buffers, and where memory went."""
 
 import errno
+import gc
 import json
 
 import pytest
@@ -102,7 +103,8 @@ def test_pools_of_this_program(machine):
         assert next(one for one in found.pools if one.name == "pictures").mapped == 1
         assert found.by_allocator[pool.allocator][0] >= len(pool)
         assert "pictures [" in str(found)
-        del frame
+        del frame, pool
+    gc.collect()
     assert not any(one.name == "pictures" for one in zcore.memory().pools)
 
 
