@@ -103,9 +103,10 @@ def test_code_runs_or_compiles(page, tmp_path, monkeypatch):
         for line, _, before, code in blocks(page, "python"):
             compiled = compile("\n" * line + code, str(page), "exec")  # errors then name the page's own line
             if before == DEVICE or "from testbed" in code:
-                assert re.search(r"zcore\.(Capture|Convert|Display|Encode|Decode|Output)|vivid|v4l2", code), (
-                    f"line {line}: needs no device"
-                )
+                assert re.search(
+                    r"zcore\.(Capture|Convert|Display|Encode|Decode|Fence|KmsGrab|Output|ScreenCapture)|vivid|v4l2",
+                    code,
+                ), f"line {line}: needs no device"
                 exec("import zcore", namespace)  # what it defines for those behind it
                 continue
             if re.search(

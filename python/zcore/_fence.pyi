@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from typing import Protocol, Self, final
+from typing import Never, Protocol, Self, final
 
 from zcore._fd import Fd
 
@@ -21,7 +21,7 @@ class FenceInfo:
 
 @final
 class Fence:
-    def __init__(self) -> None: ...
+    def __init__(self, _: Never, /) -> None: ...
     @staticmethod
     def adopt(fd: int) -> Fence: ...
     @staticmethod

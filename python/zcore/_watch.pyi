@@ -1,2 +1,5 @@
+from typing import final
+
+@final
 class Watch:
     def __init__(self, name: str) -> None: ...

@@ -2,7 +2,7 @@
 
 cimport cython
 from libc.errno cimport EINTR, EIO, ENOTTY, EPERM, ETIMEDOUT
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from zcore._alarm cimport monotonic_ns
 from zcore._chain cimport Link, Node

@@ -21,7 +21,7 @@ cdef class CommitExtras:
     cdef int commit(self, int card, uint32_t plane, uint32_t fb_property, uint32_t framebuffer, uint32_t crtc,
                     int in_fence, uint64_t number) noexcept nogil
     cdef void arm(self, uint32_t framebuffer) noexcept nogil
-    cdef int disarm(self) noexcept nogil  # 1 = it was not committed
+    cdef int disarm(self) noexcept nogil  # 1 = nobody has begun to commit it; else the bell rings with the outcome
     cdef int take_job(self, int *fence) noexcept nogil  # 1 = committed, 0 = not yet, or -errno
 
 

@@ -75,10 +75,12 @@ cdef class CommitExtras:
         cdef uint32_t properties[5]
         cdef uint64_t values[5]
         cdef int32_t out_fence = -1, job_fence = -1
-        cdef int result, count, total
+        cdef int result, count, total, refused = 0, old = -1
         cdef uint32_t job
+        # Not held over the call, which may take a while: others ask with the GIL, which is the outermost lock.
         pthread_mutex_lock(&self.lock)
-        job = self.job
+        job, self.job = self.job, 0
+        pthread_mutex_unlock(&self.lock)
         while True:
             objects[0], counts[0], properties[0], values[0] = plane, 1, fb_property, framebuffer
             count = total = 1
@@ -107,23 +109,25 @@ cdef class CommitExtras:
             atomic.user_data = number
             result = sys_ioctl_restart(card, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
             if result < 0 and job:  # the picture goes onto the screen, whatever is wrong with the other one
-                self.job_fence = result - 1
-                self.job = job = 0
-                sys_notify(self.bell)
+                refused = result
+                job = 0
                 continue
             break
+        pthread_mutex_lock(&self.lock)
+        if refused:
+            self.job_fence = refused - 1
+        elif job:
+            self.job_fence = job_fence
+            self.jobs += 1
         if result >= 0:
             self.in_fences += in_fence >= 0 and self.in_fence_property != 0
-            if job:
-                self.job = 0
-                self.job_fence = job_fence
-                self.jobs += 1
-                sys_notify(self.bell)
             if self.out_fence_property:
-                if self.out_fence >= 0:
-                    sys_close(self.out_fence)
-                self.out_fence = out_fence
+                old, self.out_fence = self.out_fence, out_fence
         pthread_mutex_unlock(&self.lock)
+        if refused or job:
+            sys_notify(self.bell)
+        if old >= 0:
+            sys_close(old)
         return result
 
     cdef void arm(self, uint32_t framebuffer) noexcept nogil:

@@ -95,6 +95,8 @@ cdef class WritebackNode(Node):
         if self.job == NULL:
             return
         if self.extras is not None and not self.committed and not self.extras.disarm():
+            with nogil:  # the display's loop may be in the call just now
+                sys_wait(self.extras.bell, POLLIN, milliseconds)
             if self.extras.take_job(&fence) > 0:
                 self.fence = fence
         self.alarm.forget()
@@ -171,6 +173,10 @@ cdef class WritebackNode(Node):
         if not self.committed:
             sys_read(self.extras.bell, &ignored, sizeof(ignored))
             result = self.extras.take_job(&fence)
+            if result == -EBUSY:  # that commit met another one, and will be tried again with this job
+                self.collisions += 1
+                self.extras.arm(self.ids[self.job.index])
+                return 0
             if result < 0:
                 self.operation = "DRM_IOCTL_MODE_ATOMIC"
                 return result

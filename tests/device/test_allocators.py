@@ -1,5 +1,7 @@
 """Allocators by name, names of buffers in the kernel's own list, and where memory went."""
 
+import gc
+
 import pytest
 
 import zcore
@@ -70,4 +72,6 @@ def test_buffers_have_names_and_are_accounted_for(vivid, vim2m):
             assert any(holder.startswith("device ") for holder in kernel.holders) or kernel.holders
         assert "zcore:" in str(found)
         assert len(debugfs.dmabufs().buffers) == len(found.machine)
+        del plan, pool, buffer
+    gc.collect()
     assert not any(one.allocator == "dma-heap:reserved" for one in zcore.memory().pools)

@@ -130,6 +130,8 @@ class ScreenCapture(Stage, SourceMixin):
         self._before: Snapshot | None = None
         self._screen: Screen | None = None
         self._node: WritebackNode | None = None
+        self._counts: dict[str, int] = {}
+        self._dark = False
 
     @property
     def output(self) -> WritebackPad:  # type: ignore[override]
@@ -259,6 +261,7 @@ class ScreenCapture(Stage, SourceMixin):
             self._screen = self._screen or Screen(self.card)
             self._screen.begin(writeback.route, writeback.size, Wishes())
         writeback.attach()
+        self._dark = writeback.in_place_of_the_screen
 
     def _needs_mode(self, route: Route) -> bool:
         """Whether the screen is off, or has another mode than the one that was asked for."""
@@ -272,6 +275,7 @@ class ScreenCapture(Stage, SourceMixin):
         node, self._node = self._node, None
         if node is not None:
             node.finish()
+            self._count(node)
         if self._writeback is not None and (self.display is None or self.display.is_open):
             self._writeback.detach()
 
@@ -306,14 +310,12 @@ class ScreenCapture(Stage, SourceMixin):
 
     def facts(self) -> dict[str, Any]:
         """Tell what the connector did to the screen, and how often commits collided."""
-        found: dict[str, Any] = {}
-        if self._writeback is not None:
-            found["screen_off_meanwhile"] = self._writeback.in_place_of_the_screen
-        if self._node is not None and self._node.collisions:
-            found["collisions"] = self._node.collisions
-        if self._node is not None and self._node.failed_pictures:
-            found["failed_pictures"] = self._node.failed_pictures
-        return found
+        if self._node is not None:
+            self._count(self._node)
+        return {"screen_off_meanwhile": self._dark} | {what: count for what, count in self._counts.items() if count}
+
+    def _count(self, node: WritebackNode) -> None:
+        self._counts = {"collisions": node.collisions, "failed_pictures": node.failed_pictures}
 
 
 def _dumb(card: Card, fmt: Format, line: int, height: int) -> tuple[Any, int]:
