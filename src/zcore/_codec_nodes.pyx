@@ -97,7 +97,7 @@ cdef class CodecNode(ConvertNode):
             return taken if taken < 0 else fed + taken
         if atomic_load(&self.flush_asked):
             result = self.throw_away()
-            if result < 0:
+            if result:
                 return result
         if self.capture.c_state == QUEUE_STREAMING and not self.told:
             result = self.capture.refill()
@@ -122,7 +122,7 @@ cdef class CodecNode(ConvertNode):
         if self.waiting and (fed or taken or self.ready & EPOLLPRI):
             self.ready &= ~<uint32_t>EPOLLPRI
             told = self.look_for_change()
-            if told < 0:
+            if told < 0 or self.paused:
                 return told
         given = self.give()
         if given < 0:
@@ -131,6 +131,12 @@ cdef class CodecNode(ConvertNode):
         if ended < 0:
             return ended
         return fed + taken + told + given + ended
+
+    cdef bint missing_may_come(self) noexcept nogil:
+        """As a converter's, without what was thrown away or dropped: nobody waits for that."""
+        if self.frames_out + self.corrupted_drops + self.settled >= self.frames_in:
+            return False
+        return ConvertNode.missing_may_come(self)
 
     cdef int feed(self) noexcept nogil:
         cdef Slot *slot

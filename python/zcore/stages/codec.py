@@ -43,6 +43,8 @@ class Encode(Codec):
         Frames from key frame to key frame (the control ``video_gop_size``).
     buffers : int, optional
         How many buffers to ask for on each side.
+    buffer_size : int, optional
+        Bytes that a coded frame may have, where the driver's own guess is too small.
     **options
         What the codec has of ``profile`` (``"high"``), ``level`` (``"4.1"``), ``tier``, ``entropy_mode``,
         ``bitrate_mode`` (``vbr``, ``cbr``, ``cq``), ``peak_bitrate``, ``b_frames``, ``min_qp``, ``max_qp``,
@@ -64,6 +66,7 @@ class Encode(Codec):
         bitrate: int | None = None,
         gop_size: int | None = None,
         buffers: int | None = None,
+        buffer_size: int | None = None,
         name: str | None = None,
         **options: Value | None,
     ):
@@ -76,6 +79,7 @@ class Encode(Codec):
             buffers=buffers,
             corrupted="deliver",
             name=name,
+            buffer_size=buffer_size,
         )
         self._crops = False
         wanted = option_controls(self.codec, {"bitrate": bitrate, "gop_size": gop_size, **options})
@@ -192,6 +196,8 @@ class Decode(Codec):
         ``deliver`` (with :attr:`Frame.corrupted` set) or ``drop`` frames that the driver flags as damaged.
     buffers : int, optional
         How many buffers to ask for on each side.
+    buffer_size : int, optional
+        Bytes that a coded frame may have, where neither the stage before nor the driver guesses enough.
     """
 
     kind = "decode"
@@ -208,6 +214,7 @@ class Decode(Codec):
         capture_io_mode: str = "auto",
         corrupted: str = "deliver",
         buffers: int | None = None,
+        buffer_size: int | None = None,
         name: str | None = None,
     ):
         super().__init__(
@@ -219,6 +226,7 @@ class Decode(Codec):
             buffers=buffers,
             corrupted=corrupted,
             name=name,
+            buffer_size=buffer_size,
         )
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
@@ -248,7 +256,7 @@ class Decode(Codec):
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Set codec and size; buffers are as large as those of the stage before."""
         width, height = caps.size if all(caps.size) else self.present_size()
-        granted = self._roomy(width, height, caps.memory_planes[0][0])
+        granted = self._roomy(width, height, max(caps.memory_planes[0][0], self.buffer_size or 0))
         self._input = replace(granted, rate=caps.rate)
         return self._input
 

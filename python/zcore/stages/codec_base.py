@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from zcore._codec_nodes import CodecNode
 from zcore._v4l2_device import V4l2Device
@@ -70,7 +71,10 @@ class Codec(MemToMem):
         buffers: int | None,
         corrupted: str,
         name: str | None,
+        buffer_size: int | None = None,
     ):
+        if buffer_size is not None and not 0 < buffer_size < 1 << 32:
+            raise ValueError(f"buffer_size is a number of bytes, not {buffer_size!r}")
         if corrupted not in ("deliver", "drop"):
             raise ValueError(f"corrupted is 'deliver' or 'drop', not {corrupted!r}")
         super().__init__(
@@ -83,6 +87,7 @@ class Codec(MemToMem):
         )
         self.codec = find_codec(codec)
         self.corrupted = corrupted
+        self.buffer_size = buffer_size
         self._node: CodecNode | None = None
 
     def find(self) -> str:
@@ -122,6 +127,7 @@ class Codec(MemToMem):
             Bytes that a buffer shall have; 0 lets the driver decide.
         """
         pad = self.coded_pad
+        size = max(size, self.buffer_size or 0)
         granted = pad.set_format(self.codec, width, height, sizeimage=size)
         if not granted.memory_planes[0][0]:  # the driver leaves it to us
             guess = self.codec.layout(width, height).size
@@ -167,6 +173,15 @@ class Codec(MemToMem):
         """
         if self._node is not None:
             self._node.empty()
+
+    def facts(self) -> dict[str, Any]:
+        """Give the number of damaged frames, and of coded frames or pictures that nothing came out of."""
+        facts, node = super().facts(), self._node
+        if node is not None and node.done:
+            missing = node.frames_in - node.frames_out - node.settled - node.corrupted_drops
+            if missing > 0:
+                facts["without_result"] = missing
+        return facts
 
     def drops(self) -> dict[str, int]:
         """Count damaged frames that were dropped, and those that a flush threw away."""
