@@ -167,8 +167,7 @@ class Encode(Codec):
         """Make what the loop drives."""
         assert source is not None
         assert sink is not None
-        self._node = CodecNode(self.name, self.input.queue, self.output.queue, source, sink)
-        return self._node
+        return self._begin(CodecNode(self.name, self.input.queue, self.output.queue, source, sink))
 
 
 class Decode(Codec):
@@ -323,12 +322,12 @@ class Decode(Codec):
         assert source is not None
         assert sink is not None
         assert self._stream is not None
-        self._node = CodecNode(
+        node = CodecNode(
             self.name, self.input.queue, self.output.queue, source, sink,
             changed=self._stream.changed, drop_corrupted=self.corrupted == "drop",
         )  # fmt: skip
-        self._stream.begin(self._node)
-        return self._node
+        self._stream.begin(node)
+        return self._begin(node)
 
     @property
     def stream(self) -> Stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -89,6 +90,7 @@ class Codec(MemToMem):
         self.corrupted = corrupted
         self.buffer_size = buffer_size
         self._node: CodecNode | None = None
+        self._earlier: Counter[str] = Counter()
 
     def find(self) -> str:
         """Find the device by its codec, or by its codec and its driver."""
@@ -185,7 +187,15 @@ class Codec(MemToMem):
 
     def drops(self) -> dict[str, int]:
         """Count damaged frames that were dropped, and those that a flush threw away."""
-        if self._node is None:
-            return {}
-        counts = {"corrupted": self._node.corrupted_drops, "flushed": self._node.flushed}
-        return {reason: count for reason, count in counts.items() if count}
+        return {reason: count for reason, count in self._dropped().items() if count}
+
+    def _dropped(self) -> Counter[str]:
+        """Count over all runs, as devices do: each run has a node of its own."""
+        now = self._node
+        counts = {} if now is None else {"corrupted": now.corrupted_drops, "flushed": now.flushed}
+        return self._earlier + Counter(counts)
+
+    def _begin(self, node: CodecNode) -> CodecNode:
+        self._earlier = self._dropped()
+        self._node = node
+        return node
