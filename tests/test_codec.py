@@ -43,7 +43,7 @@ def test_encoder_gives_every_frame(fake_kernel, frames, mplane):
     ]
 
 
-@pytest.mark.proves("VIDIOC_ENCODER_CMD")
+@pytest.mark.proves("VIDIOC_ENCODER_CMD", "dev-encoder:drain")
 @pytest.mark.parametrize("delay", [1, 2, 3])
 @pytest.mark.parametrize("frames", [1, 2, 3, 5, 11])
 def test_drain_gives_what_the_encoder_kept_back(fake_kernel, delay, frames):
@@ -74,7 +74,7 @@ def test_nothing_in_is_nothing_out(fake_kernel):
     assert kept.payloads == []
 
 
-@pytest.mark.proves("T22")
+@pytest.mark.proves("T22", "dev-encoder:initialization", "VIDIOC_S_SELECTION")
 def test_order_is_that_of_the_kernels_document(fake_kernel):
     """Coded format, raw format, visible size, rate, buffers; the drain before anything stops."""
     camera = Camera(fake_kernel, code="YUYV", size=(64, 20))
@@ -170,7 +170,7 @@ def test_decoder_times_flags_and_damage(fake_kernel):
     assert kept.times == [5_000_000 * (n + 1) for n in range(5)]
 
 
-@pytest.mark.proves("VIDIOC_DECODER_CMD")
+@pytest.mark.proves("VIDIOC_DECODER_CMD", "dev-decoder:drain")
 @pytest.mark.parametrize("delay", [1, 3])
 def test_drain_gives_what_the_decoder_kept_back(fake_kernel, delay):
     decoder(fake_kernel).delay = delay
@@ -195,6 +195,7 @@ def test_decoder_without_a_drain_is_waited_for(fake_kernel):
     assert len(kept.payloads) == 4
 
 
+@pytest.mark.proves("dev-decoder:initialization", "VIDIOC_DQEVENT")
 def test_header_that_takes_its_time_wakes_the_loop(fake_kernel):
     fake = decoder(fake_kernel)
     fake.late = True
@@ -235,6 +236,7 @@ def test_no_stream_at_all(fake_kernel):
         zcore.Chain(CodedSource([b"scrap", b"more"]), Decode(DECODER), Kept().stage).run()
 
 
+@pytest.mark.proves("dev-decoder:source-change-unchanged", "T22")
 def test_same_stream_announced_again_goes_on(fake_kernel):
     fake = decoder(fake_kernel)
     fake.announce_again = {2, 5}
@@ -270,7 +272,7 @@ def test_mapped_buffers_cannot_come_back(fake_kernel):
         zcore.Chain(CodedSource(pictures(3)), Decode(DECODER, format="NV12", capture_io_mode="mmap"), kept.stage).run()
 
 
-@pytest.mark.proves("T22")
+@pytest.mark.proves("T22", "dev-decoder:min-buffers", "T24")
 def test_decoder_that_needs_more_buffers(fake_kernel):
     decoder(fake_kernel).minimum_of_stream = 20
     with pytest.raises(zcore.NegotiationError, match=r"needs 20 buffers .* give buffers=23"):

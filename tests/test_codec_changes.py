@@ -299,3 +299,40 @@ def test_drain_in_mid_stream_loses_nothing(fake_kernel, broken):
 def test_drain_of_a_codec_that_does_not_run():
     Decode(DECODER).drain()
     Encode("/dev/video1").drain()
+
+
+# Large and missing frames
+
+
+@pytest.mark.proves("T85")
+def test_frames_that_are_larger_than_the_driver_guesses(fake_kernel):
+    decoder(fake_kernel)
+    payloads, pictures, _ = stream((2, SIZE), (3, (64, 64)))
+    source = CodedSource(payloads, room=2000)
+    with pytest.raises(ValueError, match=r"holds \d+ bytes, not 6164"):
+        zcore.Chain(source, Decode(DECODER), Kept().stage).run()
+    kept = Kept()
+    zcore.Chain(CodedSource(payloads, room=2000), Decode(DECODER, buffer_size=7000), kept.stage).run()
+    assert kept.payloads == pictures
+    with pytest.raises(ValueError, match="buffer_size is a number of bytes"):
+        Decode(DECODER, buffer_size=0)
+
+
+def test_frames_that_the_driver_swallows_are_told(fake_kernel):
+    fake = decoder(fake_kernel)
+    step = fake.step
+
+    def swallow():
+        if fake.decoded == 3:
+            fake.decoded += 1
+            source = fake.output.take()
+            fake.output.finish(source, bytesused=[p.bytesused for p in source.planes], timestamp_ns=source.timestamp_ns)
+            return
+        step()
+
+    fake.step = swallow
+    payloads, _, _ = stream((8, SIZE))
+    kept = Kept()
+    report = zcore.Chain(CodedSource(payloads), Decode(DECODER), kept.stage).run()
+    assert len(kept.sizes) == 7
+    assert report.stages[1].facts["without_result"] == 1

@@ -21,7 +21,6 @@ cdef class CodecNode(ConvertNode):
     cdef readonly uint64_t settled  # of what was taken: frames whose pictures nobody waits for any more
     cdef int flush_asked
     cdef int empty_asked
-    cdef bint told_to_go_on  # and no frame has come since then
     cdef bint emptying  # it drains, and will go on after that
 
     cdef int ask(self, const char *what) noexcept with gil

@@ -97,7 +97,7 @@ cdef class CodecNode(ConvertNode):
             return taken if taken < 0 else fed + taken
         if atomic_load(&self.flush_asked):
             result = self.throw_away()
-            if result < 0:
+            if result:
                 return result
         if self.capture.c_state == QUEUE_STREAMING and not self.told:
             result = self.capture.refill()
@@ -122,7 +122,7 @@ cdef class CodecNode(ConvertNode):
         if self.waiting and (fed or taken or self.ready & EPOLLPRI):
             self.ready &= ~<uint32_t>EPOLLPRI
             told = self.look_for_change()
-            if told < 0:
+            if told < 0 or self.paused:
                 return told
         given = self.give()
         if given < 0:
@@ -131,6 +131,12 @@ cdef class CodecNode(ConvertNode):
         if ended < 0:
             return ended
         return fed + taken + told + given + ended
+
+    cdef bint missing_may_come(self) noexcept nogil:
+        """As a converter's, without what was thrown away or dropped: nobody waits for that."""
+        if self.frames_out + self.corrupted_drops + self.settled >= self.frames_in:
+            return False
+        return ConvertNode.missing_may_come(self)
 
     cdef int feed(self) noexcept nogil:
         cdef Slot *slot
@@ -166,7 +172,6 @@ cdef class CodecNode(ConvertNode):
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
             return result
-        self.told_to_go_on = False
         if not slot.planes[0].used and self.capture.c_state == QUEUE_ENDED:  # marks the end and is no picture
             slot_drop(slot)
             return 1
@@ -223,8 +228,6 @@ cdef class CodecNode(ConvertNode):
                     return result
             if self.emptying:
                 return self.go_on()
-            if self.told_to_go_on:
-                return self.restart_capture()
             if not self.stop_sent and not (self.no_stop and drained):  # it ended by itself, in mid-stream
                 self.operation = "VIDIOC_DQBUF"
                 return -EPIPE
@@ -294,12 +297,22 @@ cdef class CodecNode(ConvertNode):
 
     cdef int go_on(self) noexcept nogil:
         """Take frames again, after everything came out."""
-        cdef int result = codec_command(self.output.fd.number, self.decoder, False)
+        cdef int result
+        cdef Slot *slot = NULL
+        if not self.sink.has_room():
+            return 0
+        result = codec_command(self.output.fd.number, self.decoder, False)
         self.emptying = self.stop_sent = False
         if result >= 0:
+            # vicodec of Linux 6.12 goes on and answers EPIPE all the same. Nothing has been fed yet that could be lost.
             self.capture.c_state = QUEUE_STREAMING
-            self.told_to_go_on = True
-            return 1
+            result = self.capture.dequeue(&slot)
+            if result == -EPIPE:
+                return self.restart_capture()
+            if result >= 0:
+                self.frames_out += 1
+                self.sink.push(slot)
+            return 1 if result == -EAGAIN else result if result < 0 else 1
         if result != -ENOTTY and result != -EINVAL:
             self.operation = "VIDIOC_DECODER_CMD" if self.decoder else "VIDIOC_ENCODER_CMD"
             return result
@@ -308,7 +321,6 @@ cdef class CodecNode(ConvertNode):
     cdef int restart_capture(self) noexcept nogil:
         """Have a driver forget that it has drained, which cannot be told, or says EPIPE after it was told."""
         cdef int result
-        self.told_to_go_on = False
         self.operation = "VIDIOC_STREAMON"
         result = self.capture.stop_streaming()
         if result >= 0:

@@ -85,6 +85,7 @@ def test_every_direction_of_import(vivid, codecs):
         assert (report.frames, len(kept.payloads)) == (6, 6), options
 
 
+@pytest.mark.proves("dev-decoder:decoding", "dev-encoder:encoding")
 @pytest.mark.parametrize("raw", RAW)
 def test_moving_pictures_decode_as_a_plain_decoder_does(plain, raw):
     frames = 25

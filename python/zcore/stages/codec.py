@@ -46,6 +46,8 @@ class Encode(Codec):
         Frames from key frame to key frame (the control ``video_gop_size``).
     buffers : int, optional
         How many buffers to ask for on each side.
+    buffer_size : int, optional
+        Bytes that a coded frame may have, where the driver's own guess is too small.
     **options
         What the codec has of ``profile`` (``"high"``), ``level`` (``"4.1"``), ``tier``, ``entropy_mode``,
         ``bitrate_mode`` (``vbr``, ``cbr``, ``cq``), ``peak_bitrate``, ``b_frames``, ``min_qp``, ``max_qp``,
@@ -72,6 +74,7 @@ class Encode(Codec):
         gop_size: int | None = None,
         buffers: int | None = None,
         fallback: str | None = None,
+        buffer_size: int | None = None,
         name: str | None = None,
         **options: Value | None,
     ):
@@ -85,6 +88,7 @@ class Encode(Codec):
             corrupted="deliver",
             fallback=fallback,
             name=name,
+            buffer_size=buffer_size,
         )
         self._crops = False
         wanted = option_controls(self.codec, {"bitrate": bitrate, "gop_size": gop_size, **options})
@@ -187,8 +191,7 @@ class Encode(Codec):
         """Make what the loop drives."""
         assert source is not None
         assert sink is not None
-        self._node = CodecNode(self.name, self.input.queue, self.output.queue, source, sink)
-        return self._node
+        return self._begin(CodecNode(self.name, self.input.queue, self.output.queue, source, sink))
 
 
 class Decode(Codec):
@@ -218,6 +221,8 @@ class Decode(Codec):
         How many buffers to ask for on each side.
     fallback : str, optional
         ``software``: work on the CPU (:class:`zcore.SoftwareDecode`), as with :class:`Encode`.
+    buffer_size : int, optional
+        Bytes that a coded frame may have, where neither the stage before nor the driver guesses enough.
     """
 
     kind = "decode"
@@ -235,6 +240,7 @@ class Decode(Codec):
         corrupted: str = "deliver",
         buffers: int | None = None,
         fallback: str | None = None,
+        buffer_size: int | None = None,
         name: str | None = None,
     ):
         super().__init__(
@@ -247,6 +253,7 @@ class Decode(Codec):
             corrupted=corrupted,
             fallback=fallback,
             name=name,
+            buffer_size=buffer_size,
         )
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
@@ -282,7 +289,7 @@ class Decode(Codec):
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Set codec and size; buffers are as large as those of the stage before."""
         width, height = caps.size if all(caps.size) else self.present_size()
-        granted = self._roomy(width, height, caps.memory_planes[0][0])
+        granted = self._roomy(width, height, max(caps.memory_planes[0][0], self.buffer_size or 0))
         self._input = replace(granted, rate=caps.rate)
         return self._input
 
@@ -349,12 +356,12 @@ class Decode(Codec):
         assert source is not None
         assert sink is not None
         assert self._stream is not None
-        self._node = CodecNode(
+        node = CodecNode(
             self.name, self.input.queue, self.output.queue, source, sink,
             changed=self._stream.changed, drop_corrupted=self.corrupted == "drop",
         )  # fmt: skip
-        self._stream.begin(self._node)
-        return self._node
+        self._stream.begin(node)
+        return self._begin(node)
 
     @property
     def stream(self) -> Stream:

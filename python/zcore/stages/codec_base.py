@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from zcore._codec_nodes import CodecNode
 from zcore._v4l2_device import V4l2Device
@@ -72,9 +74,12 @@ class Codec(MemToMem):
         corrupted: str,
         fallback: str | None,
         name: str | None,
+        buffer_size: int | None = None,
     ):
         if fallback not in (None, "software"):
             raise ValueError(f"fallback is 'software' or None, not {fallback!r}")
+        if buffer_size is not None and not 0 < buffer_size < 1 << 32:
+            raise ValueError(f"buffer_size is a number of bytes, not {buffer_size!r}")
         if corrupted not in ("deliver", "drop"):
             raise ValueError(f"corrupted is 'deliver' or 'drop', not {corrupted!r}")
         super().__init__(
@@ -90,7 +95,9 @@ class Codec(MemToMem):
             codec_of(self.codec, f"fallback={fallback!r}")
         self.corrupted = corrupted
         self.fallback = fallback
+        self.buffer_size = buffer_size
         self._node: CodecNode | None = None
+        self._earlier: Counter[str] = Counter()
 
     def find(self) -> str:
         """Find the device by its codec, or by its codec and its driver."""
@@ -141,6 +148,7 @@ class Codec(MemToMem):
             Bytes that a buffer shall have; 0 lets the driver decide.
         """
         pad = self.coded_pad
+        size = max(size, self.buffer_size or 0)
         granted = pad.set_format(self.codec, width, height, sizeimage=size)
         if not granted.memory_planes[0][0]:  # the driver leaves it to us
             guess = self.codec.layout(width, height).size
@@ -188,9 +196,26 @@ class Codec(MemToMem):
         if self._node is not None:
             self._node.empty()
 
+    def facts(self) -> dict[str, Any]:
+        """Give the number of damaged frames, and of coded frames or pictures that nothing came out of."""
+        facts, node = super().facts(), self._node
+        if node is not None and node.done:
+            missing = node.frames_in - node.frames_out - node.settled - node.corrupted_drops
+            if missing > 0:
+                facts["without_result"] = missing
+        return facts
+
     def drops(self) -> dict[str, int]:
         """Count damaged frames that were dropped, and those that a flush threw away."""
-        if self._node is None:
-            return {}
-        counts = {"corrupted": self._node.corrupted_drops, "flushed": self._node.flushed}
-        return {reason: count for reason, count in counts.items() if count}
+        return {reason: count for reason, count in self._dropped().items() if count}
+
+    def _dropped(self) -> Counter[str]:
+        """Count over all runs, as devices do: each run has a node of its own."""
+        now = self._node
+        counts = {} if now is None else {"corrupted": now.corrupted_drops, "flushed": now.flushed}
+        return self._earlier + Counter(counts)
+
+    def _begin(self, node: CodecNode) -> CodecNode:
+        self._earlier = self._dropped()
+        self._node = node
+        return node

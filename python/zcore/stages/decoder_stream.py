@@ -13,6 +13,7 @@ from zcore.stages.base import LinkCaps
 from zcore.stages.v4l2_pad import V4l2Pad, caps_of
 
 MMAP, DMABUF = 1, 4
+MOST_REPEATS = 4  # how often a driver may tell of the same stream without giving a picture of it
 
 
 class Stream:
@@ -42,6 +43,7 @@ class Stream:
         self._node: CodecNode | None = None
         self._last: tuple[int, int, int] | None = None
         self._own: LinkCaps | None = None  # what the driver chose by itself
+        self._repeats = 0
 
     @classmethod
     def found(cls, pad: V4l2Pad, who: str, *, fixed: bool = False) -> Stream:
@@ -102,7 +104,9 @@ class Stream:
             return "pause"
         assert self._node is not None
         state = now.fourcc, self._node.frames_out, self._node.flushes
-        if state == self._last:  # the format that was set makes the decoder think that the stream changed
+        self._repeats = self._repeats + 1 if state == self._last else 0
+        if self._repeats > (MOST_REPEATS if now.fourcc == planned.fourcc else 0):
+            # The format that was set makes the decoder think that the stream changed.
             raise NegotiationError(self._impossible())
         self._last = state
         if not self.fixed and not alike(now.format, planned.format):
