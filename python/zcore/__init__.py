@@ -37,6 +37,8 @@ from zcore.errors import (
     UnsupportedError,
     ZeroCopyError,
 )
+from zcore.hotplug import DeviceEvent, DeviceMonitor
+from zcore.media import MediaDevice, configure_camera, media_device_of, media_devices
 from zcore.negotiate import LinkPlan, Plan
 from zcore.pipeline import LaunchError, launch
 from zcore.report import LinkReport, Report, StageReport
@@ -73,7 +75,9 @@ __all__ = [
     "Decode",
     "DeviceBusyError",
     "DeviceError",
+    "DeviceEvent",
     "DeviceGoneError",
+    "DeviceMonitor",
     "DeviceNotFoundError",
     "DevicePermissionError",
     "DeviceTimeoutError",
@@ -90,6 +94,7 @@ __all__ = [
     "LinkPlan",
     "LinkReport",
     "MayConvert",
+    "MediaDevice",
     "NegotiationError",
     "NotReadyError",
     "Output",
@@ -110,9 +115,12 @@ __all__ = [
     "ZeroCopyError",
     "__version__",
     "allocate",
+    "configure_camera",
     "get_include",
     "heaps",
     "launch",
+    "media_device_of",
+    "media_devices",
 ]
 
 
