@@ -1,4 +1,4 @@
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, final
 
 from zcore._fd import Fd
 
@@ -9,16 +9,26 @@ class Topology(NamedTuple):
     pads: list[tuple[int, int, int, int]]
     links: list[tuple[int, int, int, int]]
 
+@final
 class MediaFile:
-    fd: Fd
-    path: str
-    driver: str
-    model: str
-    serial: str
-    bus: str
-    media_version: int
-    driver_version: int
-    hw_revision: int
+    @property
+    def fd(self) -> Fd: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def driver(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def serial(self) -> str: ...
+    @property
+    def bus(self) -> str: ...
+    @property
+    def media_version(self) -> int: ...
+    @property
+    def driver_version(self) -> int: ...
+    @property
+    def hw_revision(self) -> int: ...
     def __init__(self, path: str) -> None: ...
     def topology(self) -> Topology: ...
     def setup_link(self, source: tuple[int, int, int], sink: tuple[int, int, int], flags: int) -> int: ...

@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, final
 
 from zcore._fd import Fd
 from zcore._v4l2_device import V4l2Device
@@ -21,11 +21,16 @@ class Route(NamedTuple):
     source_stream: int
     flags: int
 
+@final
 class Subdev:
-    fd: Fd
-    path: str
-    read_only: bool
-    has_streams: bool
+    @property
+    def fd(self) -> Fd: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def has_streams(self) -> bool: ...
     def __init__(self, path: str) -> None: ...
     def codes(self, pad: int, *, test: bool = False, stream: int = 0) -> list[int]: ...
     def sizes(self, pad: int, code: int, *, test: bool = False, stream: int = 0) -> list[tuple[int, int, int, int]]: ...
