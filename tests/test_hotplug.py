@@ -320,6 +320,22 @@ def test_chain_goes_on_under_another_number(machine, owned):
     camera.close()
 
 
+def test_frames_go_on_without_a_chain(machine):
+    machine.plug("/dev/video0", auto=3)
+    seen = []
+    with zcore.Capture("/dev/video0", on_unplug="reopen", unplug_timeout=30) as camera:
+        for frame in camera.frames(6):
+            seen.append((camera.device, frame.array().size))
+            if len(seen) == 3:
+                machine.unplug("/dev/video0")
+                machine.plug("/dev/video5")
+        del frame
+    assert [device for device, _ in seen] == ["/dev/video0"] * 3 + ["/dev/video5"] * 3
+    machine.plug("/dev/video0", card=b"Another")
+    with camera:  # closed by the user: whatever is under that name now
+        assert camera.device == "/dev/video0"
+
+
 def test_chain_fails_where_nobody_asked_to_wait(machine):
     machine.plug("/dev/video0", auto=5)
     chain = zcore.Chain(zcore.Capture("/dev/video0", on_unplug="wait"), zcore.FakeSink())

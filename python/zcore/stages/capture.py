@@ -12,7 +12,7 @@ from zcore._frame import Frame
 from zcore._nodes import CaptureNode
 from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
-from zcore.errors import DeviceError, NegotiationError, make_error
+from zcore.errors import DeviceError, DeviceGoneError, NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.media.wish import MediaWish, check_wish, explained, set_up
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
@@ -246,7 +246,16 @@ class Capture(Stage, SourceMixin):
         limits = [limit for limit in (count, self.limit) if limit is not None]
         count = min(limits, default=None)
         while count is None or given < count:
-            frame = queue.next_frame(timeout)
+            try:
+                frame = queue.next_frame(timeout)
+            except DeviceGoneError:
+                if not self.recover():
+                    raise
+                self.revive()
+                self.configure()
+                self._stream_on()
+                queue = self.output.queue
+                continue
             if frame is None:
                 return
             if frame.corrupted and self.corrupted == "drop":
@@ -284,7 +293,7 @@ class Capture(Stage, SourceMixin):
 
     def revive(self) -> str:
         """Wait until the device is back, and open it; says where it is."""
-        self.close()
+        self._shut()
         self.open()
         return f"{self.name} came back as {self.device}"
 
@@ -300,6 +309,10 @@ class Capture(Stage, SourceMixin):
 
     def close(self) -> None:
         """Free the buffers and close the device."""
+        self._presence.forget()
+        self._shut()
+
+    def _shut(self) -> None:
         device, self._device = self._device, None
         pad, self._pad = self._pad, None
         self.caps = None
