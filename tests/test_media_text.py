@@ -119,7 +119,7 @@ def test_structures_are_the_kernels(tmp_path):
     mine = test_uapi.evaluate(tmp_path, ['"uapi/zc_media.h"'], [], [one for one, _ in pairs])
     real = test_uapi.evaluate(tmp_path, ["<linux/v4l2-subdev.h>"], [], [one for _, one in pairs])
     compared = {one: (mine[one], real[other]) for one, other in pairs if other in real}
-    assert len(compared) > 35
+    assert len(compared) >= 30
     assert {one: values for one, values in compared.items() if values[0] != values[1]} == {}
 
 
