@@ -275,6 +275,20 @@ def test_node_that_is_not_this_users_yet_is_waited_for(machine):
         zcore.Capture("/dev/video0", on_unplug="wait", unplug_timeout=30).open()
 
 
+def test_stop_that_comes_without_a_run_ends_no_later_wait(machine):
+    camera = zcore.Capture("/dev/video0", on_unplug="wait", unplug_timeout=30)
+    zcore.Chain(camera, zcore.FakeSink()).stop()
+    timer = later(lambda: machine.plug("/dev/video0"))
+    with camera:
+        assert camera.is_open
+    timer.join()
+    machine.unplug("/dev/video0")
+    timer = later(camera.interrupt)
+    with pytest.raises(zcore.ChainError, match="stopped while it waited"):
+        camera.open()
+    timer.join()
+
+
 def test_wait_ends_after_its_time(machine):
     with pytest.raises(zcore.DeviceTimeoutError, match=r"did not come within 0\.05 s") as caught:
         zcore.Capture("/dev/video0", on_unplug="wait", unplug_timeout=0.05).open()

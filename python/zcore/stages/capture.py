@@ -277,11 +277,11 @@ class Capture(Stage, SourceMixin):
 
     def run_begins(self) -> None:
         """Be ready to wait."""
-        self._presence.allow()
+        self._presence.run(True)
 
     def run_ends(self) -> None:
-        """Be ready to wait."""
-        self._presence.allow()
+        """Forget that the run was stopped."""
+        self._presence.run(False)
 
     def interrupt(self) -> None:
         """End a wait for the device."""

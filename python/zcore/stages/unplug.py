@@ -39,7 +39,7 @@ class Presence:
         self._last = ""
         self._waiter: Waiter | None = None
         self._lock = threading.RLock()  # a signal handler may come in while its own thread holds it
-        self._interrupted = False
+        self._in_run = self._interrupted = False
 
     def open(self, attempt: Callable[[str], V4l2Device]) -> V4l2Device:
         """Open the device with `attempt`, which takes a path; waits where the policy says so."""
@@ -94,12 +94,12 @@ class Presence:
         return False
 
     def interrupt(self) -> None:
-        """End the wait that is on, and allow none until :meth:`allow`."""
+        """End the wait that is on; in a run that goes for all that follow, as it may come just before them."""
         with self._lock:
-            self._interrupted = True
+            self._interrupted = self._in_run
             if self._waiter is not None:
                 self._waiter.wake()
 
-    def allow(self) -> None:
-        """Allow to wait again."""
-        self._interrupted = False
+    def run(self, on: bool) -> None:
+        """Learn that a run begins or ends."""
+        self._in_run, self._interrupted = on, False
