@@ -156,7 +156,8 @@ cdef class Subdev:
     cdef int _read_format(self, zc_v4l2_subdev_format *fmt, uint32_t pad, bint test, uint32_t stream) except -1:
         memset(fmt, 0, sizeof(fmt[0]))
         fmt.which, fmt.pad, fmt.stream = _which(test), pad, stream
-        return check(sys_ioctl(self.fd.number, ZC_VIDIOC_SUBDEV_G_FMT, fmt), f"VIDIOC_SUBDEV_G_FMT pad {pad}", self.path)
+        cdef int result = sys_ioctl(self.fd.number, ZC_VIDIOC_SUBDEV_G_FMT, fmt)
+        return check(result, f"VIDIOC_SUBDEV_G_FMT pad {pad}", self.path)
 
     def set_format(self, uint32_t pad, uint32_t width, uint32_t height, uint32_t code, *, field=None, colorspace=None,
                    ycbcr_enc=None, quantization=None, xfer_func=None, bint test=False, uint32_t stream=0):

@@ -1,11 +1,10 @@
 """What the kernel tells of devices that come and go: its netlink socket, and a look at a directory of nodes."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOBUFS, errno
-from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memset
+from libc.errno cimport EAGAIN
+from libc.stdint cimport uint32_t
 
-from zcore._errors cimport check, device_error
+from zcore._errors cimport check
 from zcore._fd cimport Fd
 from zcore._sys cimport sys_read
 
@@ -130,7 +129,8 @@ cdef class UeventSocket:
     cdef readonly Fd fd
 
     def __init__(self, unsigned int group=1, int room=1 << 20):
-        self.fd = Fd.take(check(zc_uevent_open(group, room), "bind", "netlink:kobject-uevent"), "netlink:kobject-uevent")
+        name = "netlink:kobject-uevent"
+        self.fd = Fd.take(check(zc_uevent_open(group, room), "bind", name), name)
 
     @staticmethod
     def adopt(int number):
