@@ -112,12 +112,11 @@ def test_what_does_not_go_all_the_way_says_where(vimc):
         zcore.configure_camera(vimc[RAW], (160, 120), code="SRGGB8_1X8", sensor_size=(320, 240))  # nothing scales
 
 
-def test_camera_of_vimc_on_a_display(vimc, vkms):
-    camera = zcore.Capture(
-        vimc[RGB], size=(640, 480), media={"source": "RGB/YUV Input", "code": "ARGB8888_1X32"}
-    )  # fmt: skip
-    report = zcore.Chain(camera, zcore.Display("vkms", mode=(640, 480))).run(frames=3, require_zero_copy=True)
-    assert report.links[0].memory == "dmabuf"
+def test_camera_of_vimc_on_a_display(vimc, vkms, vim2m):
+    camera = zcore.Capture(vimc[RGB], size=(640, 480), media={"source": "Sensor B"})
+    chain = zcore.Chain(camera, zcore.Convert(vim2m, "RGBP"), zcore.Display("vkms", mode=(640, 480)))
+    report = chain.run(frames=3, require_zero_copy=True)
+    assert [link.memory for link in report.links] == ["dmabuf", "dmabuf"]
     assert report.frames == 3
 
 
