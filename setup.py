@@ -53,6 +53,9 @@ MODULES = (
     "_end_nodes",
     "_inlet",
     "_app_nodes",
+    "_media",
+    "_subdev",
+    "_uevent",
 )
 TRACE = os.environ.get("ZCORE_TRACE") == "1"  # line tracing for coverage; never benchmark such a build
 WERROR = os.environ.get("ZCORE_WERROR") == "1"

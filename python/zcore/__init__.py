@@ -40,6 +40,8 @@ from zcore.errors import (
     UnsupportedError,
     ZeroCopyError,
 )
+from zcore.hotplug import DeviceEvent, DeviceMonitor
+from zcore.media import MediaDevice, configure_camera, media_device_of, media_devices
 from zcore.negotiate import LinkPlan, Plan
 from zcore.pipeline import LaunchError, launch
 from zcore.report import LinkReport, Report, StageReport
@@ -87,7 +89,9 @@ __all__ = [
     "DemuxSource",
     "DeviceBusyError",
     "DeviceError",
+    "DeviceEvent",
     "DeviceGoneError",
+    "DeviceMonitor",
     "DeviceNotFoundError",
     "DevicePermissionError",
     "DeviceTimeoutError",
@@ -106,6 +110,7 @@ __all__ = [
     "LinkPlan",
     "LinkReport",
     "MayConvert",
+    "MediaDevice",
     "MuxSink",
     "NegotiationError",
     "NotReadyError",
@@ -131,9 +136,12 @@ __all__ = [
     "ZeroCopyError",
     "__version__",
     "allocate",
+    "configure_camera",
     "get_include",
     "heaps",
     "launch",
+    "media_device_of",
+    "media_devices",
     "memory",
 ]
 

@@ -15,6 +15,7 @@ from zcore.following import follow
 from zcore.graph import Graph
 from zcore.ledger import Ledger
 from zcore.negotiate import Plan, Planner
+from zcore.reappear import WaitEndedError
 from zcore.report import Report, joined
 from zcore.running import Runner
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
@@ -73,6 +74,7 @@ class Chain:
         self._run_thread: threading.Thread | None = None
         self._outcome: Report | BaseException | None = None
         self._ledger = Ledger()
+        self._recovered: Stage | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -193,9 +195,16 @@ class Chain:
                 for source in self.graph.sources:
                     given[source] = given.get(source, 0) + wiring.given(source)
                 self._drop_plan()
+                recovered, self._recovered = self._recovered, None
+                if recovered is not None and (news := recovered.revive()):
+                    replanned[-1] += f"; {news}"
                 for stage in wiring.changed():
                     if not stage.renew():
                         raise ChainError(f"{stage.name} has changed and cannot be followed")
+        except WaitEndedError:
+            if not (self._stop_asked and reports):
+                raise
+            return joined(reports, replanned)
         except BaseException as error:
             if reports:
                 error.report = joined(reports, replanned)  # type: ignore[attr-defined]
@@ -239,6 +248,7 @@ class Chain:
                 failed = wiring.owner.get(self._runner.failed if self._runner is not None else "")
                 if failed is None or not failed.recover():
                     raise
+                self._recovered = failed
                 why = f"{failed.name} failed and has changed: {error}"
             seconds = time.monotonic() - started
             for stage in self._order(plan):
@@ -348,6 +358,8 @@ class Chain:
         runner = self._runner
         if runner is not None:
             runner.stop()
+        for stage in self.graph.stages:
+            stage.interrupt()
 
     def close(self) -> None:
         """Close the stages that the chain opened, sinks first; a chain that runs is stopped. Twice does no harm.

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from zcore import __version__
-from zcore.cli import controls, demo, devices, explain, inspect, launch, memory
+from zcore.cli import controls, demo, devices, explain, inspect, launch, media, memory
 from zcore.errors import ChainError, DeviceError
 from zcore.pipeline import LaunchError
 
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"zcore {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo.add_parser(commands)
-    for command in (launch, explain, inspect, devices, memory, controls):
+    for command in (launch, explain, inspect, devices, memory, controls, media):
         command.add_parser(commands)
     return top
 

@@ -298,6 +298,13 @@ class Stage(ABC):
         """Look at the device again after it failed; True where it is another now, and a new plan may go on with it."""
         return False
 
+    def revive(self) -> str:
+        """Do what :meth:`recover` has promised, when the old plan is gone; may wait. Says what has changed."""
+        return ""
+
+    def interrupt(self) -> None:  # noqa: B027
+        """End a wait of :meth:`open` or :meth:`revive`; from any thread or signal handler."""
+
     def renew(self) -> bool:
         """Follow a device that told of a change; True where a new plan may go on with it.
 

@@ -15,13 +15,15 @@ from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_inputs import DvTimings
 from zcore.colorimetry import Colorimetry
 from zcore.controls.mixin import ControlsMixin
-from zcore.errors import NegotiationError, make_error
+from zcore.errors import DeviceError, DeviceGoneError, NegotiationError, make_error
 from zcore.formats import Format, find
+from zcore.media.wish import MediaWish, check_wish, explained, set_up
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
 from zcore.stages.controls import Value, apply_controls, as_controls, find_control
 from zcore.stages.device_state import DeviceState, make_wishes
 from zcore.stages.selection import Area
 from zcore.stages.timings import follow_signal
+from zcore.stages.unplug import Presence
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
     CAP_M2M_MPLANE,
@@ -42,7 +44,8 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     Parameters
     ----------
     device : str
-        Device node, such as ``/dev/video0``.
+        Device node, such as ``/dev/video0``; or ``bus:`` and its bus, such as ``bus:usb-0000:00:14.0-1``; or the name
+        of its card.
     format : str, optional
         Pixel format by its V4L2 fourcc (``XR24``, ``NV12``), its GStreamer or its DRM name. Left out: what the device
         has now, or in a chain the first one that the next stage takes.
@@ -80,6 +83,16 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         Colours to give, such as ``bt709``, where the driver can convert them.
     priority : str, optional
         ``background``, ``interactive`` or ``record``: then nobody else can change the device meanwhile.
+    media : str, mapping or bool, optional
+        Set up the media graph behind the device first, from the sensor on: ``True``, ``"SRGGB8_1X8/640x480"`` for what
+        the sensor sends, texts as ``media-ctl`` takes them, or a mapping with arguments of
+        :func:`zcore.configure_camera`.
+    on_unplug : str
+        ``fail``: the device must be there, and its end is a :class:`zcore.DeviceGoneError`. ``wait``: it need not be
+        there at the beginning. ``reopen``: that, and a chain goes on with it when it comes back after it went, under
+        whatever number; it is known by its bus and card.
+    unplug_timeout : float, optional
+        Seconds of each of these waits; left out: for ever.
     """
 
     kind = "capture"
@@ -105,6 +118,9 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         field: str | int | None = None,
         colorimetry: str | Colorimetry | None = None,
         priority: str | None = None,
+        media: MediaWish = None,
+        on_unplug: str = "fail",
+        unplug_timeout: float | None = None,
         name: str | None = None,
     ):
         super().__init__(name)
@@ -114,6 +130,8 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         if buffers is not None and not 2 <= buffers <= 32:
             raise ValueError(f"2 to 32 buffers, not {buffers}")
         self.device = str(device)
+        self._presence = Presence(self.device, on_unplug, unplug_timeout)
+        self._media = check_wish(media)
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
         self.size = size
@@ -131,10 +149,18 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         self._tells_changes = False
 
     def open(self) -> None:
-        """Open the device and check that it can capture."""
-        if self._device is not None:
-            return
-        device = V4l2Device(self.device)
+        """Open the device and check that it can capture; waits for it where `on_unplug` says so."""
+        if self._device is None:
+            self._device = self._presence.open(self._open_node)
+
+    def _open_node(self, path: str) -> V4l2Device:
+        if self._media is not None:
+            setup = set_up(path, self._media, self.size, self.format)
+            if setup is not None:
+                self.format, self.size = find(setup.format), setup.size
+                self._code = asked_code(setup.format)
+        device = V4l2Device(path)
+        self.device = path
         try:
             type = capture_type(device.capabilities)
             if type is None or device.capabilities & (CAP_M2M | CAP_M2M_MPLANE):
@@ -162,7 +188,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
             self._pad = None
             device.close()
             raise
-        self._device = device
+        return device
 
     @property
     def is_open(self) -> bool:
@@ -247,12 +273,21 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         self.configure()
         queue = self.output.queue
         if queue.state != "streaming":
-            queue.start()
+            self._stream_on()
         given = 0
         limits = [limit for limit in (count, self.limit) if limit is not None]
         count = min(limits, default=None)
         while count is None or given < count:
-            frame = queue.next_frame(timeout)
+            try:
+                frame = queue.next_frame(timeout)
+            except DeviceGoneError:
+                if not self.recover():
+                    raise
+                self.revive()
+                self.configure()
+                self._stream_on()
+                queue = self.output.queue
+                continue
             if frame is None:
                 return
             if frame.corrupted and self.corrupted == "drop":
@@ -264,7 +299,35 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     def start(self) -> None:
         """Start streaming."""
         forget_events(self.output.device)
-        self.output.queue.start()
+        self._stream_on()
+
+    def _stream_on(self) -> None:
+        try:
+            self.output.queue.start()
+        except DeviceError as error:
+            raise explained(error, self.device) from None
+
+    def run_begins(self) -> None:
+        """Be ready to wait."""
+        self._presence.run(True)
+
+    def run_ends(self) -> None:
+        """Forget that the run was stopped."""
+        self._presence.run(False)
+
+    def interrupt(self) -> None:
+        """End a wait for the device."""
+        self._presence.interrupt()
+
+    def recover(self) -> bool:
+        """Tell whether the device went and is to be waited for."""
+        return self._device is not None and self._presence.is_lost(self._device, self.output.type)
+
+    def revive(self) -> str:
+        """Wait until the device is back, and open it; says where it is."""
+        self._shut()
+        self.open()
+        return f"{self.name} came back as {self.device}"
 
     def renew(self) -> bool:
         """Follow a source that has another resolution now; True, as the rest is the plan's business."""
@@ -278,6 +341,10 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
 
     def close(self) -> None:
         """Free the buffers and close the device."""
+        self._presence.forget()
+        self._shut()
+
+    def _shut(self) -> None:
         device, self._device = self._device, None
         pad, self._pad = self._pad, None
         self.caps = None
