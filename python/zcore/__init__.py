@@ -53,6 +53,7 @@ from zcore.stages.identity import Identity
 from zcore.stages.output import Output
 from zcore.stages.sinks import ArraySink, PngSink
 from zcore.stages.software import SoftwareConvert
+from zcore.stages.stateless import StatelessDecode
 from zcore.stages.testsource import TestSource
 
 __version__ = "0.1.0"
@@ -103,6 +104,7 @@ __all__ = [
     "SoftwareConvert",
     "StageReport",
     "StallError",
+    "StatelessDecode",
     "Tee",
     "TestSource",
     "UnknownFormatError",
