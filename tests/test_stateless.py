@@ -183,3 +183,36 @@ def test_wrong_devices_are_named(decoder, fake_kernel):
     with pytest.raises(zcore.DeviceError, match="ENOENT"):
         zcore.StatelessDecode("/dev/video2", media="/dev/media7").open()
     assert FWHT_PARAMS in decoder.controls
+
+
+def test_element_by_gstreamers_name(decoder, tmp_path, monkeypatch):
+    from zcore import devices, requests
+    from zcore.pipeline import codecs
+    from zcore.stages import stateless
+
+    monkeypatch.setattr(devices, "video_paths", lambda: ["/dev/video2"])
+    monkeypatch.setattr(stateless, "media_device_of", lambda path: "/dev/media0")
+    assert [one.name for one in codecs.factories()] == ["v4l2slfwhtdec"]
+    assert codecs.on_any_device("v4l2slh264dec").stage == "zcore.stages.stateless:StatelessDecode"
+    assert codecs.on_any_device("v4l2slh263dec") is None
+    path = tmp_path / "in.fwht"
+    frames = pictures(4)
+    path.write_bytes(b"".join(stream(frames)))
+    text = f"filesrc location={path} ! v4l2slfwhtdec device=/dev/video2 ! video/x-raw,format=NV12 ! appsink name=out"
+    with zcore.launch(text) as chain:
+        chain.start()
+        got = [b"".join(plane.tobytes() for plane in frame.planes()) for frame in chain["out"]]
+        chain.wait()
+    assert got == frames
+    assert requests.media_device_of
+
+
+def test_device_is_found_by_its_codec(decoder, monkeypatch):
+    from zcore import devices
+
+    monkeypatch.setattr(devices, "video_paths", lambda: ["/dev/video2"])
+    stage = zcore.StatelessDecode(media="/dev/media0")
+    with stage:
+        assert stage.device == "/dev/video2"
+    with pytest.raises(zcore.DeviceError, match=r"no stateless decoder of H264; this machine's .* /dev/video2 \(fake"):
+        zcore.StatelessDecode(codec="H264").open()

@@ -1,11 +1,14 @@
 from collections.abc import Callable
 
+from typing_extensions import disjoint_base
+
 from zcore._chain import Link
 from zcore._nodes import ConvertNode
 from zcore._request import RequestPool
 from zcore._v4l2 import Queue
 from zcore.bitstream.picture import Picture
 
+@disjoint_base
 class StatelessNode(ConvertNode):
     def __init__(
         self,

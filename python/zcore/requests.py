@@ -25,7 +25,7 @@ _MIXED = (
 _RULES = {
     ("VIDIOC_QBUF", 16): (_MIXED, "stop the queue, then use one way only"),
     ("VIDIOC_QBUF", 53): ("this queue takes buffers within requests only", "give it buffers with Request.queue()"),
-    ("VIDIOC_QBUF", 13): ("the queue has no requests", "queue its buffers directly"),
+    ("VIDIOC_QBUF in a request", 53): ("the queue has no requests", "queue its buffers directly, with give()"),
     ("MEDIA_REQUEST_IOC_QUEUE", 2): ("the request has no buffer, or lacks a control that the driver needs", ""),
     ("MEDIA_REQUEST_IOC_QUEUE", 16): ("the request was queued already", "wait for it, then reuse()"),
     ("MEDIA_REQUEST_IOC_REINIT", 16): ("the request is with the driver still", "wait for it first"),
@@ -62,10 +62,17 @@ def media_device_of(path: str) -> str:
     return f"/dev/{os.path.basename(found[0])}"
 
 
-def explained(error: DeviceError) -> DeviceError:
-    """Put the rules of requests into an error that has none."""
+def explained(error: DeviceError, within: bool = False) -> DeviceError:
+    """Put the rules of requests into an error that has none.
+
+    Parameters
+    ----------
+    within : bool
+        Whether a buffer was queued within a request: EBADR (53) says the opposite then.
+    """
     operation = error.operation.split()[0] if error.operation else ""
-    known = _RULES.get((operation, error.errno or 0))
+    code = error.errno or 0
+    known = _RULES.get((f"{operation} in a request" if within else operation, code)) or _RULES.get((operation, code))
     if known is not None:
         error.cause, error.cure = known
     return error
@@ -164,12 +171,12 @@ class Request:
         Raises
         ------
         DeviceError
-            EBUSY: the queue got buffers directly before; EACCES: it has no requests.
+            EBUSY: the queue got buffers directly before; EBADR: it has no requests.
         """
         try:
             _request.queue_buffer(queue, self._raw, frame)
         except DeviceError as error:
-            raise explained(error) from None
+            raise explained(error, within=True) from None
 
     def submit(self) -> None:
         """Hand it to the driver."""

@@ -122,7 +122,7 @@ class RequestQueue(FakeQueue):
             super().qbuf(file, b)
             return
         if not self.supports:
-            raise Refusal(errno.EACCES, "the queue has no requests")
+            raise Refusal(errno.EBADR, "the queue has no requests")
         if self.uses == "direct":
             raise Refusal(errno.EBUSY, "the queue got buffers directly")
         request = self.device.media.by_descriptor(b.request_fd)
