@@ -64,6 +64,7 @@ from zcore.stages.sinks import ArraySink, PngSink
 from zcore.stages.software import SoftwareConvert
 from zcore.stages.software_codec import SoftwareEncode
 from zcore.stages.software_decode import SoftwareDecode
+from zcore.stages.stateless import StatelessDecode
 from zcore.stages.testsource import TestSource
 
 __version__ = "0.1.0"
@@ -128,6 +129,7 @@ __all__ = [
     "SoftwareEncode",
     "StageReport",
     "StallError",
+    "StatelessDecode",
     "Tee",
     "TestSource",
     "UnknownControlError",

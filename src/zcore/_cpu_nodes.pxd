@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from zcore._chain cimport Node
+from zcore._dmabuf cimport Memory
 from zcore._pool cimport Pool
 
 
@@ -28,3 +29,4 @@ cdef class PythonNode(Node):
 
 
 cdef int make_clock(str name, int64_t interval_ns) except -1  # a timerfd that ticks for ever; 0 = not yet
+cdef int begin_uninterrupted(Memory *memory, uint64_t access) noexcept nogil

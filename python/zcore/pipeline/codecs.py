@@ -11,7 +11,7 @@ from typing import Any
 
 from zcore import devices
 from zcore.formats import Format, find
-from zcore.pipeline import present
+from zcore.pipeline import present, stateless_elements
 from zcore.pipeline.device_elements import CONVERT_PROPERTIES, RAW, SHARED, V4L2CONVERT, m2m_properties
 from zcore.pipeline.errors import listing, nearest
 from zcore.pipeline.factory import Factory, filters
@@ -62,12 +62,14 @@ def factories() -> list[Factory]:
     for converter in converters[1:]:
         made = _converter(f"v4l2{os.path.basename(converter.path)}convert", converter.path)
         found[made.name] = made
-    return list(found.values())
+    return [*found.values(), *stateless_elements.factories()]
 
 
 def on_any_device(name: str) -> Factory | None:
     """Make the factory of a codec whose device is named in the pipeline; ``None`` where there is no such codec."""
     found = _element.fullmatch(name)
+    if found is not None and name[4:6] == "sl" and found[2][2:] in stateless_elements.CODECS and found[3] == "dec":
+        return stateless_elements.factory(found[2][2:])
     if found is None or found[1] or found[2] not in CODECS or found[3] == "convert":
         return None
     return _codec(name, found[3], found[2], "")

@@ -1,0 +1,40 @@
+from collections.abc import Callable
+
+from typing_extensions import disjoint_base
+
+from zcore._chain import Link
+from zcore._nodes import ConvertNode
+from zcore._request import RequestPool
+from zcore._v4l2 import Queue
+from zcore.bitstream.picture import Picture
+
+@disjoint_base
+class StatelessNode(ConvertNode):
+    def __init__(
+        self,
+        name: str,
+        output: Queue,
+        capture: Queue,
+        source: Link,
+        sink: Link,
+        requests: RequestPool,
+        *,
+        parse: Callable[[bytes | None], list[Picture]] | None = None,
+        last_number: int = 0,
+        drop_corrupted: bool = False,
+    ) -> None: ...
+    def release(self) -> None: ...
+    @property
+    def error(self) -> BaseException | None: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def holds(self) -> int: ...
+    @property
+    def last_number(self) -> int: ...
+    @property
+    def submitted(self) -> int: ...
+    @property
+    def bitstream_bytes(self) -> int: ...
+    @property
+    def corrupted_drops(self) -> int: ...

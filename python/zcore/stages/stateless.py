@@ -1,0 +1,275 @@
+"""Decode with stateless V4L2 decoders: the headers are read here, the device gets them with each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zcore._chain import Link, Node
+from zcore._fwht_node import FwhtNode
+from zcore._request import RequestPool
+from zcore._stateless_nodes import StatelessNode
+from zcore._v4l2_device import V4l2Device
+from zcore.bitstream.picture import Parser, Picture
+from zcore.errors import DeviceError, NegotiationError
+from zcore.formats import Format, find
+from zcore.requests import explained, media_device_of
+from zcore.stages.base import LinkCaps, Sizes, make_pool
+from zcore.stages.codec_base import Codec
+from zcore.stages.controls import Value
+from zcore.stages.cpu_pads import ReadPad
+from zcore.stages.stateless_codecs import CODECS, StatelessCodec
+from zcore.stages.v4l2_pad import V4l2Pad, asked_code
+
+CODED_BUFFERS = 4
+
+
+class StatelessDecode(Codec):
+    """A stateless V4L2 decoder: it takes a coded stream and gives pixels, in the order to show them.
+
+    How am I supposed to use this? As :class:`zcore.Decode`: ``Chain(FileSource("in.fwht"), StatelessDecode(),
+    Display())``. Codecs: see ``docs/stateless.md``. The coded frames are read by the CPU and their payload is written
+    into the device's buffers; pictures are handed on without a copy.
+
+    Parameters
+    ----------
+    device : str, optional
+        Device node, or the driver's name; left out: the first device that has the codec.
+    codec : str
+        ``FWHT``, ``H264``, ``VP8`` and so on: what the device has.
+    format : str, optional
+        Pixel format to give; left out: the first that the next stage takes. Not every decoder converts: the format
+        that the stream was made from always works.
+    media : str, optional
+        The device's media device, such as ``/dev/media0``; found where left out.
+    extra_controls : mapping or str, optional
+        Controls of the device: see :class:`zcore.Encode`.
+    capture_io_mode : str
+        For the side that gives pixels: see :class:`zcore.Capture`.
+    corrupted : str
+        ``deliver`` (with :attr:`Frame.corrupted` set) or ``drop`` pictures that are damaged, or build on damaged ones.
+    buffers : int, optional
+        How many pictures to ask for.
+
+    Raises
+    ------
+    DeviceError
+        When it is opened: no such device, or it has no requests.
+    """
+
+    kind = "statelessdecode"
+    direction = "dec"
+
+    def __init__(
+        self,
+        device: str | None = None,
+        codec: str | Format = "FWHT",
+        format: str | Format | None = None,
+        *,
+        media: str | None = None,
+        extra_controls: Mapping[str, Value] | str | None = None,
+        capture_io_mode: str = "auto",
+        corrupted: str = "deliver",
+        buffers: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            device,
+            codec,
+            extra_controls=extra_controls,
+            output_io_mode="mmap",
+            capture_io_mode=capture_io_mode,
+            buffers=buffers,
+            corrupted=corrupted,
+            name=name,
+        )
+        if self.codec.name not in CODECS:
+            raise ValueError(f"stateless decoders of {self.codec} are not supported; of {', '.join(CODECS)} they are")
+        self.format = find(format) if format is not None else None
+        self.media = media
+        self._code = asked_code(format)
+        self._kind: StatelessCodec = CODECS[self.codec.name]
+        self._reader = ReadPad(self.name)
+        self._requests: RequestPool | None = None
+        self._coded: LinkCaps | None = None
+        self._node_now: StatelessNode | None = None
+        self._parser: Parser | None = None
+        self._last_number = 0
+        self._counts: dict[str, int] = {}
+
+    def find(self) -> str:
+        """Find the device by its codec, or by its codec and its driver."""
+        from zcore.stages.stateless_codecs import find_stateless_device
+
+        return find_stateless_device(self.codec, self.device or None)
+
+    @property
+    def input(self) -> ReadPad:  # type: ignore[override]
+        """Memory that the CPU reads the coded stream from."""
+        return self._reader
+
+    @property
+    def coded_pad(self) -> V4l2Pad:
+        """The device's OUTPUT queue, with buffers of its own."""
+        return self._pad(0)
+
+    def prepare(self, device: V4l2Device) -> None:
+        """Set the codec and the way to decode; make sure that there are requests."""
+        pad = self.coded_pad
+        coded = [fmt for fmt in pad.formats() if fmt.coded]
+        wanted = find(self._kind.stateless)
+        if wanted not in coded:
+            names = ", ".join(map(str, coded)) or "nothing"
+            raise NegotiationError(f"{self.name} ({device.path}, {device.card}) decodes {names}, not {wanted}")
+        now = device.get_format(pad.type)
+        pad.set_format(wanted, now.width, now.height)
+        for one in (pad, self.output):
+            one.forget()
+        self._kind.prepare(device, self.name)
+        try:
+            self._requests = RequestPool(self.media or media_device_of(device.path), CODED_BUFFERS + 2)
+        except DeviceError as error:
+            raise explained(error) from None
+
+    def accepts(self) -> Sequence[Format]:
+        """Give the codec."""
+        return [self.codec]
+
+    def input_sizes(self, fmt: Format) -> Sizes | None:
+        """List the sizes of streams: any within the driver's limits."""
+        return self.coded_pad.sizes(find(self._kind.stateless), cropped=True)
+
+    def set_input(self, caps: LinkCaps) -> LinkCaps:
+        """Set codec and size."""
+        pad = self.coded_pad
+        width, height = caps.size
+        if not width or not height:
+            now = pad.device.get_format(pad.type)
+            width, height = now.width, now.height
+        pad.queue.close()
+        wanted = find(self._kind.stateless)
+        room = max(caps.memory_planes[0][0], self._kind.room(width, height))
+        self._coded = pad.set_format(wanted, width, height, sizeimage=room)
+        self._input = replace(caps, width=width, height=height)
+        return self._input
+
+    def offers(self) -> Sequence[Format]:
+        """List the formats of pixels that it gives."""
+        return [self.format] if self.format is not None else self.raw_formats(self.output)
+
+    def output_sizes(self, fmt: Format) -> Sizes | None:
+        """Give no limits of its own: pictures have the size of their stream."""
+        return None
+
+    def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
+        """Set the format of the pixels; the size is the stream's."""
+        assert self._input is not None
+        width, height = self._input.size
+        if size is not None and tuple(size) != (width, height):
+            raise NegotiationError(
+                f"{self.name} ({self.device}) gives the {width}x{height} of its stream, not {size[0]}x{size[1]}"
+            )
+        granted = self.output.set_format(fmt, width, height, bytesperline, self._code)
+        if granted.width < width or granted.height < height:
+            raise NegotiationError(
+                f"{self.name} ({self.device}) gives {granted.width}x{granted.height} {fmt} for a stream of "
+                f"{width}x{height}"
+            )
+        self.output.holds = max(self.output.holds, self._kind.references + 2)
+        return replace(granted, width=width, height=height, rate=self._input.rate)
+
+    def start(self) -> None:
+        """Start both queues; the device's buffers for the bitstream are made with the first start."""
+        pad = self.coded_pad
+        assert self._coded is not None
+        if pad.queue.state == "empty":
+            pool = make_pool(pad.name, f"v4l2:{self.device}", self._coded, owner=pad.device.fd, writable=True)
+            pad.queue.allocate(pool, CODED_BUFFERS, export=False, minimum=1)
+        self.output.queue.start()
+        pad.queue.start()
+
+    def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
+        """Make what the loop drives."""
+        assert source is not None
+        assert sink is not None
+        assert self._input is not None
+        assert self._requests is not None
+        queues = self.coded_pad.queue, self.output.queue
+        drop = self.corrupted == "drop"
+        if self._kind.parser is None:
+            self._node_now = FwhtNode(
+                self.name, *queues, source, sink, self._requests, changed=self._changed, size=self._input.size,
+                last_number=self._last_number, drop_corrupted=drop,
+            )  # fmt: skip
+        else:
+            self._parser = self._kind.parser(self._last_number)
+            self._node_now = StatelessNode(
+                self.name, *queues, source, sink, self._requests, parse=self._parse,
+                last_number=self._last_number, drop_corrupted=drop,
+            )  # fmt: skip
+        return self._node_now
+
+    def _parse(self, data: bytes | None) -> list[Picture]:
+        assert self._parser is not None
+        assert self._input is not None
+        pictures = self._parser.flush() if data is None else self._parser.feed(data)
+        for picture in pictures:
+            if picture.number and picture.size != self._input.size:
+                self._changed(*picture.size)
+        return pictures
+
+    def _changed(self, width: int, height: int) -> None:
+        assert self._input is not None
+        agreed = self._input
+        raise NegotiationError(
+            f"{self.name} ({self.device}): the stream is {width}x{height}, and {agreed.width}x{agreed.height} was "
+            "agreed; tell the size before the decoder (caps with width and height). A change of resolution in "
+            "mid-stream cannot be followed yet"
+        )
+
+    def stop(self) -> None:
+        """Stop both queues and let go of the reference pictures."""
+        super().stop()
+        pads = self._pads
+        if pads is not None:
+            pads[0].queue.stop()
+        node, self._node_now = self._node_now, None
+        if node is not None:
+            node.release()
+            self._last_number = max(self._last_number, node.last_number)
+            self._count(node)
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            self._last_number = max(self._last_number, parser.last_number)
+
+    def _count(self, node: StatelessNode) -> None:
+        counts = {"corrupted": node.corrupted_drops}
+        if isinstance(node, FwhtNode):
+            counts |= {"damaged header": node.damaged_headers, "no reference": node.without_reference}
+        elif self._parser is not None:
+            counts |= {"damaged header": self._parser.damaged_units, "no reference": self._parser.without_reference}
+        self._counts = {reason: count for reason, count in counts.items() if count}
+        self._written = node.submitted, node.bitstream_bytes
+
+    _written: tuple[int, int] = (0, 0)
+
+    def close(self) -> None:
+        """Free buffers and requests, and close the device."""
+        super().close()
+        requests, self._requests = self._requests, None
+        if requests is not None:
+            requests.close()
+        self._reader.reset()
+
+    def drops(self) -> dict[str, int]:
+        """Count coded frames that were skipped, and damaged pictures that were dropped."""
+        if self._node_now is not None:
+            self._count(self._node_now)
+        return dict(self._counts)
+
+    def facts(self) -> dict[str, Any]:
+        """Give how many pictures were submitted, and how many bytes of bitstream were written for that."""
+        if self._node_now is not None:
+            self._count(self._node_now)
+        return {**super().facts(), "requests": self._written[0], "bitstream_bytes": self._written[1]}

@@ -1,0 +1,109 @@
+"""What differs between the codecs of stateless decoders, and where such decoders are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zcore._v4l2_controls import set_controls
+from zcore._v4l2_device import V4l2Device
+from zcore.bitstream import h264
+from zcore.bitstream.picture import Parser
+from zcore.bitstream.vp8 import Vp8Parser
+from zcore.errors import NegotiationError, make_error
+from zcore.formats import Format, find
+
+CTRL_TYPE_MENU = 3
+
+
+@dataclass(frozen=True)
+class StatelessCodec:
+    """One codec.
+
+    Attributes
+    ----------
+    stateless : str
+        Format of the device's OUTPUT queue, such as ``FWHT_STATELESS``.
+    parser : callable, optional
+        Makes a parser, from the number of the last picture before; ``None`` where the native half reads the headers.
+    references : int
+        How many pictures it may keep.
+    modes : sequence of (int, int, str)
+        Menu controls to set, each with its value and the words for it.
+    """
+
+    stateless: str
+    parser: Callable[[int], Parser] | None
+    references: int
+    modes: tuple[tuple[int, int, str], ...] = ()
+
+    def room(self, width: int, height: int) -> int:
+        """Give how many bytes a coded picture may have: as many as its pixels."""
+        return max(width * height * 3 // 2, 1 << 16)
+
+    def prepare(self, device: V4l2Device, who: str) -> None:
+        """Choose how pictures are handed over: whole, with start codes where the codec has them."""
+        for id, value, words in self.modes:
+            code, _, _ = set_controls(device, [(id, CTRL_TYPE_MENU, value)])
+            if code:
+                raise NegotiationError(f"{who} ({device.path}, {device.card}) cannot decode {words}")
+
+
+CODECS: dict[str, StatelessCodec] = {
+    "FWHT": StatelessCodec("FWHT_STATELESS", None, 1),
+    "H264": StatelessCodec(
+        "H264_SLICE",
+        h264.H264Parser,
+        h264.H264Parser.references,
+        (
+            (h264.CID_DECODE_MODE, h264.FRAME_BASED, "whole pictures; it wants slices one by one"),
+            (h264.CID_START_CODE, h264.ANNEX_B, "slices with start codes"),
+        ),
+    ),
+    "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
+}
+
+
+def stateless_devices() -> list[tuple[str, str, str, Format]]:
+    """List the stateless decoders: path, driver, card, and the codec by its usual name, one entry for each codec."""
+    from zcore.devices import video_paths
+    from zcore.formats import UnknownFormatError, by_v4l2
+    from zcore.stages.v4l2_pad import CAP_M2M, CAP_M2M_MPLANE, output_type
+
+    usual = {codec.stateless: name for name, codec in CODECS.items()}
+    found = []
+    for path in video_paths():
+        try:
+            with V4l2Device(path) as device:
+                takes = output_type(device.capabilities)
+                if not device.capabilities & (CAP_M2M | CAP_M2M_MPLANE) or takes is None:
+                    continue
+                for code, _, _ in device.formats(takes):
+                    try:
+                        name = usual.get(by_v4l2(code).name)
+                    except UnknownFormatError:
+                        continue
+                    if name is not None:
+                        found.append((path, device.driver, device.card, find(name)))
+        except OSError:
+            continue
+    return found
+
+
+def find_stateless_device(codec: Format, driver: str | None = None) -> str:
+    """Find the first stateless decoder of a codec.
+
+    Raises
+    ------
+    DeviceError
+        ENOENT; tells which there are.
+    """
+    known = stateless_devices()
+    for path, named, card, fmt in known:
+        if fmt == codec and driver in (None, named, card):
+            return path
+    have = ", ".join(f"{path} ({named}, {fmt})" for path, named, _, fmt in known) or "none"
+    by = f" by {driver!r}" if driver else ""
+    raise make_error(
+        2, "open", str(codec), f"no stateless decoder of {codec}{by}; this machine's stateless decoders: {have}"
+    )
