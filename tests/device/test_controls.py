@@ -214,5 +214,5 @@ def test_fwht_structures(camera):
                 control.value = {"version": 3}
             flags = 2 << 16 | 1 << 19  # three components, YUV: what the driver's first format is
             fields = {name: default[name] for name in default.dtype.names}
-            control.value = {**fields, "width": 64, "height": 32, "flags": flags}
-            assert (control.value["width"], control.value["height"]) == (64, 32)
+            control.value = {**fields, "width": 640, "height": 360, "flags": flags}
+            assert (control.value["width"], control.value["height"]) == (640, 360)

@@ -222,7 +222,8 @@ def _numbers(info: ControlDescription, value: Any, kind: np.dtype[Any], dynamic:
         wish = np.asarray(value)
     except (ValueError, TypeError):
         wish = np.asarray(None)
-    if wish.dtype == np.float64 and wish.size and np.all(np.isfinite(wish)) and np.array_equal(wish, wish.astype("i8")):
+    whole = wish.dtype == np.float64 and bool(np.all(np.abs(wish) < 1 << 53)) and bool(np.all(wish == np.floor(wish)))
+    if whole:
         wish = wish.astype("i8")
     if wish.dtype.kind not in "iub" or not wish.size or (not wish.ndim and info.elems != 1):
         raise refuse(f"is {shape_of(info)}, and takes no single value such as {value!r}"[:300])
@@ -268,7 +269,7 @@ def _structures(info: ControlDescription, value: Any, kind: np.dtype[Any], dynam
             wish = np.array(tuple(value), kind)
     except ControlError:
         raise
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         fields = ", ".join(kind.names or ())
         raise refuse(f"is {shape_of(info)} with the fields {fields}; {value!r} is none ({error})"[:500]) from None
     raw = wish.tobytes()
