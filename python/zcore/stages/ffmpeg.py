@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from zcore.errors import ChainError, NegotiationError
@@ -97,7 +96,7 @@ def codec_of(fmt: Format, who: str) -> Codec:
     return codec
 
 
-def _available(names: Iterable[str], mode: str) -> str | None:
+def _available(names: tuple[str, ...], mode: str) -> str | None:
     av = library("a codec in software")
     for name in names:
         try:
@@ -108,13 +107,11 @@ def _available(names: Iterable[str], mode: str) -> str | None:
     return None
 
 
-@cache
 def encoder_name(fmt: Format) -> str | None:
     """Name the encoder that this machine's FFmpeg has for a codec."""
     return _available(CODECS[fmt.name].encoders, "w") if fmt.name in CODECS else None
 
 
-@cache
 def decoder_name(fmt: Format) -> str | None:
     """Name the decoder that this machine's FFmpeg has for a codec."""
     return _available(CODECS[fmt.name].decoders, "r") if fmt.name in CODECS else None
