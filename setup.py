@@ -37,6 +37,7 @@ MODULES = (
     "_nodes",
     "_codec_nodes",
     "_output_nodes",
+    "_rw_nodes",
     "_cpu_nodes",
     "_flow",
     "_pace",

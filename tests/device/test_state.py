@@ -155,3 +155,37 @@ def test_colours(tuner):
     with zcore.Capture(tuner, "NV16", input="HDMI", dv_timings="640x480p60") as camera:
         told = camera.configure().colorimetry
         assert 0 not in told[:4]
+
+
+@pytest.mark.proves("VIDIOC_S_FMT")
+def test_read_gives_what_streaming_gives(tuner):
+    options = {"input": "HDMI", "dv_timings": "640x480p60", "crop": (0, 0, 128, 64)}
+    with zcore.Capture(tuner, "XR24", **options) as camera:
+        streamed = picture(quiet(camera))
+    with zcore.Capture(tuner, "XR24", io_mode="rw", **options) as camera:
+        frames = [(frame.sequence, frame.array().copy()) for frame in camera.frames(3)]
+    assert [number for number, _ in frames] == [0, 1, 2]
+    assert all(np.array_equal(pixels, streamed) for _, pixels in frames)
+    sink = zcore.ArraySink()
+    report = zcore.Chain(zcore.Capture(tuner, "XR24", io_mode="rw", **options), sink).run(frames=3)
+    assert report.links[0].copied_frames == 3
+    assert report.links[0].copied_bytes == 3 * 128 * 64 * 4
+    assert "read() copies" in report.links[0].reason
+    assert np.array_equal(sink.arrays[-1], streamed)
+
+
+def test_an_output_by_write_and_by_buffers():
+    with drivers.vivid(n_devs=1, node_types=0x101, ccs_cap_mode=CROP, num_inputs=4) as nodes:
+        sender = nodes.one("output").path
+        source = zcore.TestSource("XR24", (720, 480))
+        for mode in ("auto", "rw"):
+            sink = zcore.stages.output.Output(
+                sender, io_mode=mode, output="S-Video", standard="NTSC", field="interlaced"
+            )
+            report = zcore.Chain(source, sink).run(frames=4)
+            assert report.links[0].frames == 4
+            assert report.links[0].copied_frames == (4 if mode == "rw" else report.links[0].copied_frames)
+        with zcore.stages.output.Output(sender, output="HDMI") as output:
+            assert output.connector.name.startswith("HDMI")
+            output.dv_timings = "1280x720p60"
+            assert output.dv_timings.width == 1280

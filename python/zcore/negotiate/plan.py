@@ -39,6 +39,7 @@ class LinkPlan:
     sink_caps: LinkCaps
     branch: Branch
     inserted: str = ""  # why one of the two stages was put here by the plan
+    kernel_copies: str = ""  # why the kernel copies each frame, where a device has only read() or write()
     converted: bool = False  # the source is a conversion on the CPU that the plan put in
     memory: str = ""
     allocator: str = ""
@@ -57,7 +58,7 @@ class LinkPlan:
     @property
     def zero_copy(self) -> bool:
         """Whether no frame is copied."""
-        return self.copy_pool is None and not self.converted
+        return self.copy_pool is None and not self.converted and not self.kernel_copies
 
     @property
     def name(self) -> str:

@@ -210,6 +210,7 @@ class Pad(ABC):
     holds: int = 1
     alignment: int = 1
     separate: bool | None = None
+    copies: str = ""  # why the kernel copies each frame here, where it does
 
     @abstractmethod
     def roles(self) -> set[str]:
