@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 from zcore._alarm cimport monotonic_ns
 from zcore._chain cimport Link, Node
-from zcore._dmabuf cimport Memory, memory_begin, memory_end, memory_map
+from zcore._dmabuf cimport memory_begin, memory_end, memory_map
 from zcore._holders cimport holder_id
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
 from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop
