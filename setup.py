@@ -49,6 +49,7 @@ MODULES = (
     "_stateless_nodes",
     "_fwht_node",
     "_output_nodes",
+    "_rw_nodes",
     "_cpu_nodes",
     "_delay_nodes",
     "_flow",

@@ -196,8 +196,11 @@ def test_num_buffers(fake_kernel, limit, count, given):
 
 
 @pytest.mark.parametrize("make", [zcore.Capture, Output])
-def test_read_and_write_are_refused_with_what_to_use(make):
-    with pytest.raises(zcore.NegotiationError, match=r"the kernel copies every frame.* use 'auto', or 'mmap'"):
-        make("/dev/video0", io_mode="rw")
+def test_slips_in_the_io_mode_are_told(make):
     with pytest.raises(ValueError, match="io mode 'magic' is none of"):
         make("/dev/video0", io_mode="magic")
+
+
+def test_mem_to_mem_devices_neither_read_nor_write(fake_kernel):
+    with pytest.raises(zcore.NegotiationError, match=r"mem-to-mem devices do not have.* use 'auto', or 'mmap'"):
+        zcore.Convert("/dev/video0", output_io_mode="rw")

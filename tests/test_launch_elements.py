@@ -22,7 +22,20 @@ UNSET = {
     ("kmssink", "force-modesetting"), ("kmssink", "sync"), ("appsink", "sync"), ("videotestsrc", "is-live"),
 }  # fmt: skip
 # Properties that `Factory.arguments` turns into others.
-TURNED = {"brightness", "contrast", "saturation", "hue", "leaky-type"}
+TURNED = {
+    "norm",
+    "crop-left",
+    "crop-top",
+    "crop-right",
+    "crop-bottom",
+    "crop-width",
+    "crop-height",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "leaky-type",
+}
 
 
 @pytest.fixture

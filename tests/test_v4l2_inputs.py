@@ -229,3 +229,21 @@ def test_closed_and_forked_state(tuner):
     device.close()
     with pytest.raises(DeviceError):
         dv_timings_cap(device)
+
+
+@pytest.mark.proves("VIDIOC_ENUMINPUT")
+def test_devices_are_listed_with_their_inputs(tuner, monkeypatch, capsys):
+    from zcore import devices
+    from zcore.cli import main
+
+    monkeypatch.setattr(devices, "video_paths", lambda: ["/dev/video0"])
+    monkeypatch.setattr(devices, "card_paths", list)
+    tuner.chosen, tuner.connectors[2][2] = 2, 2
+    (found,) = devices.video_devices()
+    assert [(one.name, one.chosen, one.status) for one in found.connectors][1:] == [
+        ("S-Video 0", False, ""),
+        ("HDMI 0", True, "no signal"),
+    ]
+    assert found.connectors[2].signals[0] == "640x480p60"
+    assert main(["devices"]) == 0
+    assert "input HDMI 0 (chosen): no signal" in capsys.readouterr().out

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any
 
 from zcore._drm import Card
 from zcore._v4l2_device import V4l2Device
+from zcore._v4l2_inputs import connector, connectors, dv_timings, standards
 from zcore.errors import ChainError, make_error
 from zcore.formats import Format, UnknownFormatError, by_v4l2, fourcc_str, modifier_str
 from zcore.stages.kms_setup import OVERLAY, PLANE, PRIMARY, connector_name, modifiers, plane_type
+from zcore.stages.timings import status_text
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
     CAP_M2M_MPLANE,
@@ -33,6 +36,16 @@ class FormatInfo:
 
 
 @dataclass
+class ConnectorInfo:
+    """An input or output: ``status`` in words, known of the chosen one only; what of standards and timings it has."""
+
+    name: str
+    chosen: bool
+    status: str = ""
+    signals: list[str] = field(default_factory=list)
+
+
+@dataclass
 class VideoDevice:
     """A V4L2 node. ``kind`` is ``capture``, ``output`` or ``m2m``; memory types by queue."""
 
@@ -47,6 +60,7 @@ class VideoDevice:
     output_formats: list[FormatInfo] = field(default_factory=list)
     memory: dict[str, list[str]] = field(default_factory=dict)
     problem: str = ""
+    connectors: list[ConnectorInfo] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,8 @@ def video_devices(details: bool = True) -> list[VideoDevice]:
                     found.append(info)
                     if details:
                         _read_details(device, info)
+                        if info.kind != "m2m":
+                            info.connectors = _connectors(device, info.kind == "output")
         except OSError as error:
             found.append(VideoDevice(path, "", "", "", "unknown", False, False, problem=str(error)))
     return found
@@ -146,6 +162,19 @@ def _read_details(device: V4l2Device, info: VideoDevice) -> None:
         setattr(info, f"{side}_formats", listed)
         if info.streaming:
             info.memory[side] = sorted(device.memories(type))
+
+
+def _connectors(device: V4l2Device, output: bool) -> list[ConnectorInfo]:
+    """List inputs or outputs, the chosen one with the names of its standards or timings."""
+    now = connector(device, output)
+    found = []
+    for one in connectors(device, output):
+        info = ConnectorInfo(one.name, one.number == now, status_text(one.status))
+        if info.chosen:
+            info.signals = [name for name, _ in groupby(t.name for t in dv_timings(device))]
+            info.signals = [s.name for s in standards(device)] + info.signals
+        found.append(info)
+    return found
 
 
 def _format_info(device: V4l2Device, code: int, text: str) -> FormatInfo:

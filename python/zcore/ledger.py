@@ -64,6 +64,7 @@ class Ledger:
         assert plan.pool is not None
         frames = link.frames
         size = sum(size for size, _ in plan.caps.memory_planes)
+        elsewhere = frames * (plan.converted or bool(plan.kernel_copies))
         return LinkReport(
             source=plan.source.name,
             sink=plan.sink.name,
@@ -73,8 +74,8 @@ class Ledger:
             buffers=len(plan.pool),
             zero_copy=plan.zero_copy,
             frames=frames,
-            copied_frames=link.copied_frames + frames * plan.converted,
-            copied_bytes=link.copied_bytes + frames * size * plan.converted,
+            copied_frames=link.copied_frames + elsewhere,
+            copied_bytes=link.copied_bytes + elsewhere * size,
             reason=plan.reason or (plan.inserted if plan.converted else ""),
             rejected=list(plan.rejected),
             buffer_bytes=sum({id(one): one.size for slot in plan.pool.slot_buffers for one in slot}.values()),

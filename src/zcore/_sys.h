@@ -95,6 +95,15 @@ static inline int zc_notify(int fd)
     return write(fd, &one, sizeof one) < 0 ? -errno : 0;
 }
 
+static inline int zc_write(int fd, const void *source, size_t size)
+{
+    ssize_t count;
+    do
+        count = write(fd, source, size);
+    while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : (int)count;
+}
+
 static inline int zc_read(int fd, void *target, size_t size)
 {
     ssize_t count;

@@ -18,6 +18,7 @@ cdef extern from "_sys.h" nogil:
     int sys_wait_two "zc_wait_two"(int first, short first_events, int second, short second_events, int timeout_ms)
     int sys_notify "zc_notify"(int fd)
     int sys_read "zc_read"(int fd, void *target, size_t size)
+    int sys_write "zc_write"(int fd, const void *source, size_t size)
     int sys_close "zc_real_close"(int fd)
     int atomic_add "zc_atomic_add"(int *value, int delta)
     int atomic_load "zc_atomic_load"(int *value)

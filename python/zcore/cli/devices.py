@@ -47,6 +47,13 @@ def _print_video(out: Any, device: dict[str, Any]) -> None:
     out.print(
         f"[bold]{device['path']}[/]  {device['name']}  ({device['driver']}, {device['kind']}, {planar}{streaming})"
     )
+    for one in device["connectors"]:
+        about = f": {one['status']}" if one["status"] else ""
+        side = "output" if device["kind"] == "output" else "input"
+        out.print(f"  {side} {one['name']}{' (chosen)' * one['chosen']}{about}", markup=False)
+        if one["signals"]:
+            more = f" and {len(one['signals']) - 8} more" if len(one["signals"]) > 8 else ""
+            out.print(f"    {', '.join(one['signals'][:8])}{more}", markup=False)
     for side in ("output", "capture"):
         formats = device[f"{side}_formats"]
         if not formats:

@@ -139,7 +139,8 @@ class Sharing:
             link.pool, link.copy_pool = pool, copies.get(number)
             link.allocator = pool.allocator
             link.memory = "mmap" if number in copies else memory
-            link.reason = why if number in copies else ""
+            link.kernel_copies = self.source.copies or sink_pad(link).copies
+            link.reason = why if number in copies else link.kernel_copies
             link.keeps = self.keeps
             link.rejected += [one for one in self.rejected if one not in link.rejected]
             if link.memory not in CPU_MEMORY:

@@ -40,6 +40,7 @@ class LinkPlan:
     branch: Branch
     inserted: str = ""  # why one of the two stages was put here by the plan
     converted: bool = False  # one of the two is a conversion on the CPU, or a codec, in the place of a device
+    kernel_copies: str = ""  # why the kernel copies each frame, where a device has only read() or write()
     memory: str = ""
     allocator: str = ""
     pool: Pool | None = None  # the frames that the source gives
@@ -57,7 +58,7 @@ class LinkPlan:
     @property
     def zero_copy(self) -> bool:
         """Whether no frame is copied."""
-        return self.copy_pool is None and not self.converted
+        return self.copy_pool is None and not self.converted and not self.kernel_copies
 
     def count_stand_ins(self) -> None:
         """Count pixels as copied that a codec on the CPU reads or writes, where a device was asked for."""

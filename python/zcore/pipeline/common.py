@@ -7,7 +7,7 @@ from zcore.pipeline.property_types import BOOL, COUNT, INT64, INT_MAX, STRING, S
 
 IO_MODE = Enum.of(
     "auto: whatever works without a copy",
-    "rw: refused, the kernel would copy each frame",
+    "rw: read() and write(), with which the kernel copies each frame",
     "mmap: buffers of the driver, not shared; the other side copies",
     "userptr: the driver works in memory of this process",
     "dmabuf: DMA-BUFs, the driver's own where that works",

@@ -27,12 +27,12 @@ from zcore.pipeline.property_types import (
     Int,
     IntArray,
 )
+from zcore.stages.selection import Margins
 
 RAW = "video/x-raw"
 SHARED = "video/x-raw(memory:DMABuf), format=DMA_DRM"
 ID = Int(-1, INT_MAX)
 BALANCE = ("brightness", "contrast", "saturation", "hue")
-NO_CROP = "the whole picture is taken"
 NO_OVERLAY = "overlay windows were removed from V4L2"
 STRETCH = "pixels are taken as square"
 
@@ -52,14 +52,17 @@ def _v4l2(device: str) -> tuple[Property, ...]:
             "controls to set when the device is opened, by v4l2-ctl's names: c,brightness=10",
         ),
         *(Property(name, INT, 0, f"the device's control '{name}'; left out: unchanged") for name in BALANCE),
-        Property("norm", STRING, "none", "analogue video standard", only_default="set it with v4l2-ctl -s"),
+        Property("norm", STRING, "none", "television standard, such as PAL; none: as it is"),
         Property("pixel-aspect-ratio", STRING, None, "shape of a pixel", only_default=STRETCH),
         Property("force-aspect-ratio", BOOL, True, "keep to pixel-aspect-ratio", without_effect=STRETCH),
     )  # fmt: skip
 
 
 def _with_controls(given: dict[str, Any]) -> dict[str, Any]:
-    """Make controls of the colour balance."""
+    """Make controls of the colour balance, and a standard of its name."""
+    norm = given.pop("norm", "none")
+    if norm != "none":
+        given["standard"] = norm
     controls = {name: given.pop(name) for name in BALANCE if name in given}
     if controls or given.get("extra_controls"):
         given["extra_controls"] = {**controls, **(given.get("extra_controls") or {})}
@@ -67,18 +70,21 @@ def _with_controls(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _capture(given: dict[str, Any]) -> dict[str, Any]:
+    margins = {side: given.pop(f"crop_{side}", 0) for side in Margins._fields}
+    if any(margins.values()):
+        given["crop"] = Margins(**margins)
     return _with_controls({"device": "/dev/video0", **given})
 
 
 def _output(given: dict[str, Any]) -> dict[str, Any]:
+    area = [given.pop(f"crop_{name}", None) for name in ("left", "top", "width", "height")]
+    if any(value is not None for value in area):
+        given["compose"] = tuple(area)  # what VIDIOC_S_CROP sets on an output
     return _with_controls({"device": "/dev/video1", **given})
 
 
-def _crop(names: str, type: Int) -> tuple[Property, ...]:
-    return tuple(
-        Property(f"crop-{name}", type, 0, f"{name} of the part that is taken", "pixels", only_default=NO_CROP)
-        for name in names.split()
-    )
+def _crop(names: str, type: Int, meaning: str) -> tuple[Property, ...]:
+    return tuple(Property(f"crop-{name}", type, 0, f"{name} {meaning}", "pixels") for name in names.split())
 
 
 V4L2SRC = Factory(
@@ -90,7 +96,7 @@ V4L2SRC = Factory(
     sources(SHARED, RAW, _coded()),
     (
         *_v4l2("/dev/video0"),
-        *_crop("top left bottom right", UINT),
+        *_crop("top left bottom right", UINT, "margin of the picture, which is left out"),
         num_buffers(),
         do_timestamp(),
         *source_properties(),
@@ -108,8 +114,8 @@ V4L2SINK = Factory(
     sinks(SHARED, RAW, _coded()),
     (
         *_v4l2("/dev/video1"),
-        *_crop("top left", INT),
-        *_crop("width height", UINT),
+        *_crop("top left", INT, "edge of the part of the screen that is used"),
+        *_crop("width height", UINT, "of the part of the screen that is used; left out: as it is"),
         *(
             Property(f"overlay-{name}", INT if name in ("top", "left") else UINT, 0, f"{name} of the overlay", "pixels",
                      only_default=NO_OVERLAY)

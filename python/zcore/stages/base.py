@@ -216,6 +216,7 @@ class Pad(ABC):
     alignment: int = 1
     takes_fences: bool = False
     separate: bool | None = None
+    copies: str = ""  # why the kernel copies each frame here, where it does
 
     @abstractmethod
     def roles(self) -> set[str]:

@@ -21,13 +21,13 @@ from zcore.media.wish import MediaWish, check_wish, explained, set_up
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
 from zcore.stages.controls import Value, apply_controls, as_controls, find_control
 from zcore.stages.device_state import DeviceState, make_wishes
+from zcore.stages.rw import RwPad, make_pad, read_frames
 from zcore.stages.selection import Area
 from zcore.stages.timings import follow_signal
 from zcore.stages.unplug import Presence
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
     CAP_M2M_MPLANE,
-    CAP_STREAMING,
     V4l2Pad,
     asked_code,
     capture_type,
@@ -136,7 +136,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         self._code = asked_code(format)
         self.size = size
         self.rate = rate
-        self.io_mode = check_v4l2_mode(io_mode)
+        self.io_mode = check_v4l2_mode(io_mode, rw=True)
         self.buffers = buffers
         self.corrupted = corrupted
         self.extra_controls = as_controls(extra_controls)
@@ -172,14 +172,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
                     f"{device.card} ({device.driver}) is {kind}",
                     "see 'zcore devices' for the capture devices",
                 )
-            if not device.capabilities & CAP_STREAMING:
-                raise make_error(
-                    25,
-                    "VIDIOC_QUERYCAP",
-                    self.device,
-                    f"{device.card} ({device.driver}) cannot stream buffers, it only has read()",
-                )
-            self._pad = V4l2Pad(device, type, self.name, self.io_mode)
+            self._pad = make_pad(device, type, self.name, self.io_mode)
             self._pad.queue.stamp = self.do_timestamp
             apply_controls(device, self.extra_controls, self.name)
             self.apply_state(self._pad)
@@ -241,6 +234,10 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         self.caps = replace(caps, rate=rate_now)
         return self.caps
 
+    def _opened_pad(self) -> V4l2Pad:
+        self.open()
+        return self.output
+
     def configure(self) -> LinkCaps:
         """Set format and buffers for use without a chain; done by :meth:`frames` where it was not."""
         self.open()
@@ -267,9 +264,11 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
 
         Yields
         ------
-        Frame
-            Given back to the device when it and every view of it is dropped.
+        Frame, given back to the device when it and every view of it is dropped.
         """
+        if isinstance(self._opened_pad(), RwPad):
+            yield from read_frames(self, count, timeout)
+            return
         self.configure()
         queue = self.output.queue
         if queue.state != "streaming":
@@ -299,7 +298,8 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     def start(self) -> None:
         """Start streaming."""
         forget_events(self.output.device)
-        self._stream_on()
+        if not isinstance(self.output, RwPad):
+            self._stream_on()
 
     def _stream_on(self) -> None:
         try:
@@ -336,7 +336,9 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
 
     def stop(self) -> None:
         """Stop streaming."""
-        if self._pad is not None:
+        if isinstance(self._pad, RwPad):
+            self._device = self._pad.restart()  # only closing it ends what read() began
+        elif self._pad is not None:
             self._pad.queue.stop()
 
     def close(self) -> None:
@@ -371,6 +373,8 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
         assert sink is not None
+        if isinstance(self.output, RwPad):
+            return self.output.read_node(sink, frames)
         self._node = CaptureNode(
             self.name,
             self.output.queue,

@@ -15,11 +15,11 @@ from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, SinkMixin, Sizes, Stage
 from zcore.stages.controls import Value, apply_controls, as_controls
 from zcore.stages.device_state import DeviceState, make_wishes
+from zcore.stages.rw import RwPad, make_pad
 from zcore.stages.selection import Area
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
     CAP_M2M_MPLANE,
-    CAP_STREAMING,
     V4l2Pad,
     asked_code,
     check_same_layout,
@@ -91,7 +91,7 @@ class Output(DeviceState, ControlsMixin, Stage, SinkMixin):
         self.device = str(device)
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
-        self.io_mode = check_v4l2_mode(io_mode)
+        self.io_mode = check_v4l2_mode(io_mode, rw=True)
         self.buffers = buffers
         self.extra_controls = as_controls(extra_controls)
         self.min_queued_bufs = min_queued_bufs
@@ -115,14 +115,7 @@ class Output(DeviceState, ControlsMixin, Stage, SinkMixin):
                     f"{device.card} ({device.driver}) is {kind}",
                     "see 'zcore devices' for the output devices",
                 )
-            if not device.capabilities & CAP_STREAMING:
-                raise make_error(
-                    25,
-                    "VIDIOC_QUERYCAP",
-                    self.device,
-                    f"{device.card} ({device.driver}) cannot stream buffers, it only has write()",
-                )
-            self._pad = V4l2Pad(device, type, self.name, self.io_mode, holds=2 + self.min_queued_bufs)
+            self._pad = make_pad(device, type, self.name, self.io_mode, holds=2 + self.min_queued_bufs)
             apply_controls(device, self.extra_controls, self.name)
             self.apply_state(self._pad)
         except BaseException:
@@ -176,11 +169,14 @@ class Output(DeviceState, ControlsMixin, Stage, SinkMixin):
 
     def start(self) -> None:
         """Start streaming; a device that needs buffers first begins with them."""
-        self.input.queue.start()
+        if not isinstance(self.input, RwPad):
+            self.input.queue.start()
 
     def stop(self) -> None:
         """Stop streaming."""
-        if self._pad is not None:
+        if isinstance(self._pad, RwPad):
+            self._device = self._pad.restart()  # only closing it ends what write() began
+        elif self._pad is not None:
             self._pad.queue.stop()
 
     def close(self) -> None:
@@ -200,5 +196,7 @@ class Output(DeviceState, ControlsMixin, Stage, SinkMixin):
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
         assert source is not None
+        if isinstance(self.input, RwPad):
+            return self.input.write_node(source)
         queue = self.input.queue
         return OutputNode(self.name, queue, source, kept=min(self.min_queued_bufs, max(queue.count - 1, 0)))

@@ -82,6 +82,7 @@ class StatelessDecode(Codec):
             capture_io_mode=capture_io_mode,
             buffers=buffers,
             corrupted=corrupted,
+            fallback=None,
             name=name,
         )
         if self.codec.name not in CODECS:

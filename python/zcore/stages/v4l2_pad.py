@@ -28,12 +28,14 @@ CAP_READWRITE, CAP_STREAMING = 0x01000000, 0x04000000
 COMPRESSED = 0x1  # V4L2_FMT_FLAG_COMPRESSED
 
 
-def check_v4l2_mode(mode: str) -> str:
+def check_v4l2_mode(mode: str, *, rw: bool = False) -> str:
     """Refuse an io mode that is none, or that cannot be had, before any device is opened."""
     if mode == "rw":
+        if rw:
+            return mode
         raise NegotiationError(
-            "io mode rw is read() and write(), with which the kernel copies every frame, and zcore does not do that: "
-            "use 'auto', or 'mmap' where the buffers shall be the driver's own"
+            "io mode rw is read() and write(), which mem-to-mem devices do not have: use 'auto', or 'mmap' where the "
+            "buffers shall be the driver's own"
         )
     return check_io_mode(mode)
 
