@@ -11,7 +11,7 @@ from plain_codec import plain_decode
 import zcore
 from testbed import debugfs, drivers
 
-SIZE = (640, 360)  # the smallest that vicodec takes
+SIZE = (640, 480)
 RAW = ["NV12", "XR24"]
 HEADER = 44
 I_FRAME = 1 << 10
@@ -140,7 +140,7 @@ def test_damaged_header(plain, corrupted, came):
     payloads = encoded(plain[0], "NV12", 12)
     payloads[1] = b"XXXX" + payloads[1][4:]
     kept = Kept()
-    source = zcore.AppSource("video/x-fwht,width=640,height=360")
+    source = zcore.AppSource("video/x-fwht,width=640,height=480")
     decode = zcore.StatelessDecode(plain[2], format="NV12", corrupted=corrupted)
     chain = zcore.Chain(source, decode, kept.stage)
     with chain:
@@ -164,8 +164,8 @@ def test_format_that_the_stream_cannot_give(plain, tmp_path):
 
 @pytest.mark.proves("dev-stateless-decoder:resolution-change")
 def test_another_size_in_mid_stream(plain, tmp_path):
-    payloads = encoded(plain[0], "NV12", 3) + encoded(plain[0], "NV12", 3, (648, 360))
-    with pytest.raises(zcore.NegotiationError, match="the stream is 648x360, and 640x360 was agreed"):
+    payloads = encoded(plain[0], "NV12", 3) + encoded(plain[0], "NV12", 3, (648, 480))
+    with pytest.raises(zcore.NegotiationError, match="the stream is 648x480, and 640x480 was agreed"):
         played(tmp_path, payloads, zcore.StatelessDecode(plain[2], format="NV12"))
 
 
