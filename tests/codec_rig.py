@@ -10,7 +10,7 @@ from zcore.formats import find
 from zcore.stages.base import LinkCaps, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad
 
-SIZE = (64, 16)
+SIZE, OTHER = (64, 16), (32, 32)
 
 
 def picture(number, count):
@@ -122,3 +122,18 @@ class Kept:
         self.times.append(frame.timestamp_ns)
         self.flags.append(frame.flags)
         self.sizes.append(frame.size)
+
+
+def content(number, size):
+    return picture(number, size[0] * size[1] * 3 // 2)
+
+
+def stream(*parts):
+    """Coded frames, and what they decode to, of parts of so many frames of a size."""
+    payloads, pictures, sizes = [], [], []
+    for count, size in parts:
+        for _ in range(count):
+            pictures.append(content(len(pictures), size))
+            payloads.append(coded(pictures[-1], size=size))
+            sizes.append(size)
+    return payloads, pictures, sizes

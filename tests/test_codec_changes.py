@@ -7,28 +7,12 @@ import numpy as np
 import pytest
 
 import zcore
-from codec_rig import SIZE, Camera, CodedSource, Kept, coded, decoder, encoder, picture
+from codec_rig import OTHER, SIZE, Camera, CodedSource, Kept, coded, decoder, encoder, stream
 from fakekernel import FakeCard
 from fakekernel.kernel import Refusal
 from zcore.stages.codec import Decode, Encode
 
 DECODER = "/dev/video2"
-OTHER = (32, 32)
-
-
-def content(number, size):
-    return picture(number, size[0] * size[1] * 3 // 2)
-
-
-def stream(*parts):
-    """Coded frames, and what they decode to, of parts of so many frames of a size."""
-    payloads, pictures, sizes = [], [], []
-    for count, size in parts:
-        for _ in range(count):
-            pictures.append(content(len(pictures), size))
-            payloads.append(coded(pictures[-1], size=size))
-            sizes.append(size)
-    return payloads, pictures, sizes
 
 
 @pytest.mark.proves("dev-decoder:dynamic-resolution-change", "T22")
