@@ -30,6 +30,7 @@ MODULES = (
     "_drm",
     "_drm_properties",
     "_gem",
+    "_commits",
     "_kms",
     "_chain",
     "_nodes",

@@ -8,6 +8,7 @@ from typing import Any
 
 from zcore._chain import Link, Loop, Node
 from zcore._cpu_nodes import CopyNode
+from zcore._nodes import DisplayNode
 from zcore._pool import Pool
 from zcore.graph import Branch
 from zcore.negotiate import LINK_FRAMES, LinkPlan, Plan
@@ -33,6 +34,9 @@ class Segment:
         for index, pool in enumerate(self.pools):
             if pool is not None:
                 loop.watch_pool(index, pool.bell)
+        for index, node in enumerate(self.nodes):
+            if isinstance(node, DisplayNode):  # another thread may read the event that it waits for
+                loop.watch_pool(index, node.bell)
         return loop
 
 
