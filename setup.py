@@ -31,6 +31,7 @@ MODULES = (
     "_drm_properties",
     "_gem",
     "_commits",
+    "_commit_alone",
     "_kms",
     "_chain",
     "_nodes",

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from zcore._dmabuf cimport pthread_mutex_t
 from zcore._drm cimport Card
 from zcore._pool cimport Slot
+from zcore.uapi.drm cimport zc_drm_mode_atomic
 
 
 cdef enum:
@@ -61,6 +62,7 @@ cdef class Commits:
     cdef int change(self, Lane *lane, Setting *settings, int count) noexcept nogil
     cdef int submit(self, Lane *lane, Slot *slot, uint32_t framebuffer) noexcept nogil  # takes over the reference
     cdef int collect(self, Lane *reader) noexcept nogil  # flips of the reader's plane, or -errno (-EAGAIN = none yet)
+    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic) noexcept nogil  # blocking; -EAGAIN = not now
     # With the lock held
     cdef uint64_t *awaited_of(self, uint32_t crtc) noexcept nogil
     cdef int flush(self, uint32_t crtc, Lane *submitter) noexcept nogil

@@ -1,7 +1,7 @@
 """Frames of several planes of one card in as few commits as may be: never two at a time on one CRTC."""
 
 cimport cython
-from libc.errno cimport EINVAL, ENODEV, ENOSPC
+from libc.errno cimport EAGAIN, EINVAL, ENODEV, ENOSPC
 from libc.string cimport memset
 
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
@@ -134,6 +134,18 @@ cdef class Commits:
         if result < 0:  # the reference stays the caller's
             lane.staged = NULL
             atomic_store(&lane.busy, 0)
+        pthread_mutex_unlock(&self.lock)
+        return result
+
+    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic) noexcept nogil:
+        """Make a commit that takes no turn; frames of other threads wait for it instead of being refused (EBUSY)."""
+        cdef int i, result = 0
+        pthread_mutex_lock(&self.lock)
+        for i in range(MAX_LANES):
+            if self.crtcs[i] == crtc and self.awaited[i]:
+                result = -EAGAIN
+        if result == 0:
+            result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_ATOMIC, atomic)
         pthread_mutex_unlock(&self.lock)
         return result
 
