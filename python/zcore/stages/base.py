@@ -17,7 +17,8 @@ from typing import Any, Self
 from zcore._chain import Link, Node
 from zcore._pool import Pool
 from zcore.caps.video import media_type
-from zcore.formats import Format
+from zcore.colorimetry import Colorimetry, resolve
+from zcore.formats import Family, Format
 
 IO_MODES = ("auto", "mmap", "userptr", "dmabuf", "dmabuf-import")
 
@@ -89,7 +90,8 @@ class LinkCaps:
 
     ``memory_planes`` is ``(sizeimage, bytesperline)`` of each memory plane, in bytes; ``fourcc`` the V4L2 code under
     which the source gives it, because it tells single- from multi-planar layouts. ``field`` is V4L2's field order,
-    0 where there is none to tell.
+    0 where there is none to tell. ``colorspace``, ``ycbcr_enc`` (or ``hsv_enc``), ``quantization`` and ``xfer_func``
+    are V4L2's numbers as the source tells them, 0 for "default"; :attr:`colorimetry` has what they stand for.
     """
 
     format: Format
@@ -100,6 +102,10 @@ class LinkCaps:
     rate: Fraction | None = None
     features: tuple[str, ...] = dataclass_field(default=(), compare=False)
     field: int = dataclass_field(default=0, compare=False)
+    colorspace: int = dataclass_field(default=0, compare=False)
+    ycbcr_enc: int = dataclass_field(default=0, compare=False)
+    quantization: int = dataclass_field(default=0, compare=False)
+    xfer_func: int = dataclass_field(default=0, compare=False)
 
     def __str__(self) -> str:
         media = media_type(self.format)
@@ -116,6 +122,12 @@ class LinkCaps:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.width, self.height
+
+    @property
+    def colorimetry(self) -> Colorimetry:
+        """Colours, with every "default" replaced by what it stands for."""
+        rgb = self.format.family in (Family.RGB, Family.HSV)
+        return resolve(self.colorspace, self.ycbcr_enc, self.quantization, self.xfer_func, rgb, self.size)
 
     def with_features(self, *features: str) -> LinkCaps:
         """Give the same caps with other caps features, such as ``memory:DMABuf``."""

@@ -310,7 +310,19 @@ def caps_of(granted: PixFormat, rate: Fraction | None = None) -> LinkCaps:
     if fmt.linear and not all(line for _, line in planes):  # a driver that does not tell its rows has no padding
         lines = fmt.layout(granted.width, granted.height).strides
         planes = tuple((size, line or plain) for (size, line), plain in zip(planes, lines, strict=False))
-    return LinkCaps(fmt, granted.width, granted.height, planes, granted.fourcc, rate, field=granted.field)
+    return LinkCaps(
+        fmt,
+        granted.width,
+        granted.height,
+        planes,
+        granted.fourcc,
+        rate,
+        field=granted.field,
+        colorspace=granted.colorspace,
+        ycbcr_enc=granted.ycbcr_enc,
+        quantization=granted.quantization,
+        xfer_func=granted.xfer_func,
+    )
 
 
 def _check_sense(caps: LinkCaps, who: str) -> None:
