@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from zcore._commit_alone import commit_alone
+from zcore._commits import Commits
 from zcore._drm import Card
 from zcore._fd import Fd
 from zcore._gem import add_framebuffer, allocate_dumb
@@ -20,7 +22,9 @@ from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, WRITEBACK, Route
 XRGB = find("drm:XR24")
 
 
-def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray[Any, Any]:
+def capture_screen(
+    card: Card, route: Route, timeout: float = 5.0, *, commits: Commits | None = None
+) -> np.ndarray[Any, Any]:
     """Let the card write what it scans out into a buffer, once.
 
     A card that cannot do both at once leaves the screen dark for that frame.
@@ -33,12 +37,15 @@ def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray
         Whose CRTC is to be read.
     timeout : float
         Seconds to wait for the card.
+    commits : Commits, optional
+        Those of the card's displays, whose frames must not come between.
 
     Returns
     -------
     numpy.ndarray
         ``(height, width, 4)`` uint8, bytes B, G, R, X; a copy of its own.
     """
+    commits = commits if commits is not None else Commits(card)
     connector = _find_connector(card, route)
     properties = card.properties(connector, CONNECTOR)
     width, height = route.mode.width, route.mode.height
@@ -57,12 +64,12 @@ def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray
     back = {connector: {properties["CRTC_ID"].id: 0}}
     try:
         try:
-            card.commit(job, ALLOW_MODESET)
+            commit_alone(commits, route.crtc, job, ALLOW_MODESET)
         except DeviceError as error:
             if error.errno != errno.EINVAL:
                 raise
             # Not beside the screen (the encoders are no clones of each other): in its place, for one frame.
-            card.commit(job | {route.connector.id: {screen: 0}}, ALLOW_MODESET)
+            commit_alone(commits, route.crtc, job | {route.connector.id: {screen: 0}}, ALLOW_MODESET)
             back[route.connector.id] = {screen: route.crtc}
         with Fd.adopt(fence.value, "writeback fence") as done:
             if not select.select([done], [], [], timeout)[0]:
@@ -72,7 +79,7 @@ def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray
         pool.describe(size=(width, height), arrays=[(0, 0, np.dtype("u1"), (height, width, 4), (pitch, 4, 1))])
         return pool.acquire().array().copy()
     finally:
-        card.commit(back, ALLOW_MODESET)
+        commit_alone(commits, route.crtc, back, ALLOW_MODESET)
         framebuffer.close()
 
 
