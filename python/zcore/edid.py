@@ -58,7 +58,7 @@ def parse_edid(content: bytes) -> Edid | None:
         return None
     letters = int.from_bytes(block[8:10], "big")
     maker = "".join(chr(ord("@") + (letters >> shift & 31)) for shift in (10, 5, 0))
-    texts = {}
+    texts: dict[int, str] = {}
     for at in (54, 72, 90, 108):
         if block[at : at + 3] == b"\0\0\0":  # a descriptor, not a timing
             texts.setdefault(block[at + 3], block[at + 5 : at + 18].split(b"\n")[0].decode("ascii", "replace").strip())

@@ -345,8 +345,9 @@ class Display(Live, Stage, SinkMixin):
         assert self._scanout is not None
         state = self.shared.crtc(self._route.crtc)
         fourcc, modifier = self._caps.format.require_drm()
-        routes = [replace(route, mode=self._route.mode) for route in routes_for(self, fourcc, modifier, self._caps.size)]
-        routes.sort(key=lambda route: route.plane.id != self._route.plane.id)  # type: ignore[union-attr]
+        chosen, mode = self._route.plane.id, self._route.mode
+        routes = [replace(route, mode=mode) for route in routes_for(self, fourcc, modifier, self._caps.size)]
+        routes.sort(key=lambda route: route.plane.id != chosen)
         neighbours = self.shared.neighbours(self._route.crtc, self)
         if not neighbours:
             routes = [replace(route, mode=self._common_mode()) for route in routes]

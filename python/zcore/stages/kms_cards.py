@@ -107,7 +107,7 @@ def open_card(display: Display, fd: int | None, *, atomic: bool) -> SharedCard:
             shared = None  # left over, or the parent's before a fork
         if shared is not None:
             if not atomic and shared.card.atomic:
-                raise ChainError(f"{display.device} is open with atomic commits: its displays are atomic, or all legacy")
+                raise ChainError(f"{display.device} is open with atomic commits; its other displays cannot be legacy")
             if not shared.card.is_master:
                 shared = None
         if shared is None:

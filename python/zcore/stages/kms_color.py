@@ -84,7 +84,7 @@ def lut_content(what: str, given: Any, size: int) -> bytes:
     if table.ndim == 1:
         table = np.repeat(table[:, None], 3, axis=1)
     if table.shape != (size, 3):
-        raise ChainError(f"{what} has {size} entries here, of one or of three channels; the one given has {table.shape}")
+        raise ChainError(f"{what} has {size} entries here, of 1 or 3 channels; the one given has {table.shape}")
     if table.dtype.kind == "f":
         if not np.isfinite(table).all() or table.min() < 0 or table.max() > 1:
             raise ChainError(f"{what}: floats are 0.0 to 1.0, and these go from {table.min()} to {table.max()}")
@@ -135,7 +135,8 @@ def colour_settings(card: Card, plane: dict[str, Property], caps: LinkCaps) -> d
     found = {}
     for name, value in wanted.items():
         if name in plane:
-            by_name = {plain_name(text): number for text, number in describe_property(card, plane[name].id).values.items()}
+            values = describe_property(card, plane[name].id).values
+            by_name = {plain_name(text): number for text, number in values.items()}
             if plain_name(value) in by_name:
                 found[plane[name].id] = by_name[plain_name(value)]
     return found

@@ -60,9 +60,9 @@ def _mode_of_others(display: Display, route: Route) -> Mode | None:
         return state.mode
     if display.mode is None:
         for other in display.shared.displays:
-            if other is not display and other.mode is not None and other._route is not None:
-                if other._route.crtc == route.crtc:
-                    return other._route.mode
+            there = other._route
+            if other is not display and other.mode is not None and there is not None and there.crtc == route.crtc:
+                return there.mode
     return None
 
 
@@ -138,7 +138,7 @@ def _order_is_fixed(display: Display, route: Route) -> bool:
         if (_height(there, zpos.value if zpos is not None else None) > own) != (other.zpos > display.zpos):
             raise NegotiationError(
                 f"plane {route.plane.id} of {route.card.path} cannot be moved: it has a fixed place, below or above "
-                f"plane {there.plane.id}, and {display.name} (zpos {display.zpos}) and {other.name} (zpos {other.zpos}) "
+                f"plane {there.plane.id}; {display.name} (zpos {display.zpos}) and {other.name} (zpos {other.zpos}) "
                 "ask for the other way round; exchange their planes"
             )
     return True

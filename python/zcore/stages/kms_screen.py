@@ -157,7 +157,7 @@ class Screen:
         )  # fmt: skip
 
     def _make_splash(self, route: Route) -> None:
-        """Make a black picture, in a format that nearly every plane has; another plane shows the frames from the start."""
+        """Make a black picture, in a format that nearly every plane has; others begin with a frame."""
         if self._splash is not None or self.over:
             return
         if XRGB in route.plane.formats or not self.card.atomic:

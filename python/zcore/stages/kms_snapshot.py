@@ -56,7 +56,9 @@ class Snapshot:
             if type == PLANE and before.get("CRTC_ID", Property(0, 0, 0)).value not in (0, route.crtc):
                 continue  # belongs to somebody else's CRTC
             settings[id] = {
-                one.id: one.value for name, one in before.items() if name in NAMES[type] or (id, one.id) in self._touched
+                one.id: one.value
+                for name, one in before.items()
+                if name in NAMES[type] or (id, one.id) in self._touched
             }
         mode = self._properties[route.crtc]["MODE_ID"].id
         self._commit(commits, settings, self._contents | ({(route.crtc, mode): self._mode} if self._mode else {}))
