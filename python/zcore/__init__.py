@@ -50,6 +50,8 @@ from zcore.stages.fakes import FakeSink, FakeSource
 from zcore.stages.files import FileSink, FileSource
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
 from zcore.stages.identity import Identity
+from zcore.stages.kms_color import HdrMetadata
+from zcore.stages.kms_lease import Lease
 from zcore.stages.output import Output
 from zcore.stages.sinks import ArraySink, PngSink
 from zcore.stages.software import SoftwareConvert
@@ -85,8 +87,10 @@ __all__ = [
     "FileSink",
     "FileSource",
     "Frame",
+    "HdrMetadata",
     "Identity",
     "LaunchError",
+    "Lease",
     "LinkPlan",
     "LinkReport",
     "MayConvert",

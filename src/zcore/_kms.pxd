@@ -18,6 +18,7 @@ cdef class Scanout:
     cdef readonly uint64_t attaches
     cdef readonly Commits shared
     cdef Lane lane
+    cdef int own_fd  # another descriptor of the card, -1 = none
     cdef Attached attached[MAX_SLOTS]
     cdef dict framebuffers  # (pool id, slot index) -> (Framebuffer, Pool)
     cdef tuple pools  # whose slots it may hold; a tuple, because the cycle collector empties dicts

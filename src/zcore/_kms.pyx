@@ -12,7 +12,7 @@ from zcore._frame cimport Frame, frame_from_slot
 from zcore._gem cimport Framebuffer, import_framebuffer
 from zcore._holders cimport holder_id
 from zcore._pool cimport Pool, slot_drop, slot_hold
-from zcore._sys cimport atomic_load, atomic_store, sys_close, sys_read, sys_wait, sys_wait_two
+from zcore._sys cimport atomic_load, atomic_store, sys_close, sys_dup, sys_read, sys_wait, sys_wait_two
 
 from zcore._errors import make_error
 
@@ -64,7 +64,7 @@ cdef class Scanout:
     def __cinit__(self):
         memset(self.attached, 0, sizeof(self.attached))
         memset(&self.lane, 0, sizeof(self.lane))
-        self.lane.bell = -1
+        self.lane.bell = self.own_fd = -1
 
     def __init__(self, Card card not None, str name, uint32_t crtc, uint32_t plane, uint32_t fb_property, *,
                  bint legacy=False, Commits commits=None, bint primary=True, bint asynchronous=False):
@@ -178,6 +178,13 @@ cdef class Scanout:
     def waiting_settings(self):
         """How many properties wait for the next frame."""
         return self.lane.setting_count
+
+    @property
+    def descriptor(self):
+        """Descriptor to wait on for events; one of its own beside other planes, as epoll takes each only once."""
+        if self.shared.lane_count > 1 and self.own_fd < 0:
+            self.own_fd = check(sys_dup(self.card.fd.number), "dup", self.name)
+        return self.own_fd if self.own_fd >= 0 else self.card.fd.fileno()
 
     @property
     def bell(self):
@@ -308,9 +315,10 @@ cdef class Scanout:
         """Give up the frames and remove the framebuffers; the plane must show something else, or nothing, by now."""
         with nogil:
             self.shared.leave(&self.lane)
-        if self.lane.bell >= 0:
-            sys_close(self.lane.bell)
-            self.lane.bell = -1
+        for fd in (self.lane.bell, self.own_fd):
+            if fd >= 0:
+                sys_close(fd)
+        self.lane.bell = self.own_fd = -1
         memset(self.attached, 0, sizeof(self.attached))
         entries, self.framebuffers = self.framebuffers, {}
         for framebuffer, _ in entries.values():
@@ -321,8 +329,9 @@ cdef class Scanout:
         if self.shared is not None:
             with nogil:
                 self.shared.leave(&self.lane)
-        if self.lane.bell >= 0:
-            sys_close(self.lane.bell)
+        for fd in (self.lane.bell, self.own_fd):
+            if fd >= 0:
+                sys_close(fd)
 
     # The frame path
 

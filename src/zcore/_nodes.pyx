@@ -259,7 +259,7 @@ cdef class DisplayNode(Node):
     def __init__(self, str name, Scanout scanout not None, Link source not None, *, bint sync=False):
         Node.__init__(self, name, source, None)
         self.scanout = scanout
-        self.fd = scanout.card.fd.fileno()
+        self.fd = scanout.descriptor
         if sync:
             self.alarm = Alarm(self.fd, name)
             self.fd = self.alarm.fd
