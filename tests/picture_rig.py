@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-
-
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "device/pictures.json"
 SCREEN = (640, 480)

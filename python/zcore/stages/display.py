@@ -221,7 +221,8 @@ class Display(Live, Stage, SinkMixin):
             return
         try:
             if shared.card.fd.owned_here and route is not None:
-                self._leave_crtc(shared, route)
+                with shared.lock:
+                    self._leave_crtc(shared, route)
         except DeviceError as error:  # its owner will set what it wants; this process must still clean up
             warnings.warn(f"what was on {self.device} before could not be put back: {error}", stacklevel=2)
         finally:
@@ -281,12 +282,13 @@ class Display(Live, Stage, SinkMixin):
             raise NegotiationError(
                 f"{self.device} knows no modifiers, and would take {caps.format} for a linear picture; convert first"
             )
-        route = routes_for(self, fourcc, modifier, caps.size)[0]
-        known = modifiers(self.card, route.plane_properties)
-        if not takes_modifier(known, fourcc, modifier):
-            raise NegotiationError(refused_modifier(self.card, route.plane, fourcc, modifier))
-        self._wishes = make_wishes(self, route, caps)
-        self.shared.reserve(route.crtc, route.plane.id, self)
+        with self.shared.lock:
+            route = routes_for(self, fourcc, modifier, caps.size)[0]
+            known = modifiers(self.card, route.plane_properties)
+            if not takes_modifier(known, fourcc, modifier):
+                raise NegotiationError(refused_modifier(self.card, route.plane, fourcc, modifier))
+            self._wishes = make_wishes(self, route, caps)
+            self.shared.reserve(route.crtc, route.plane.id, self)
         self._route = route
         return caps
 
@@ -339,6 +341,10 @@ class Display(Live, Stage, SinkMixin):
 
     def start(self) -> None:
         """Set the mode, with a black picture that the first frame replaces."""
+        with self.shared.lock:
+            self._start()
+
+    def _start(self) -> None:
         if self._started:
             return
         assert self._route is not None

@@ -49,6 +49,7 @@ class SharedCard:
         self.commits = Commits(card, legacy=not card.atomic)
         self.displays: list[Display] = []
         self.crtcs: dict[int, CrtcState] = {}
+        self.lock = threading.RLock()  # held while a display sets itself up, or goes: two threads may do so at once
 
     def crtc(self, id: int) -> CrtcState:
         """Give what is known of a CRTC."""
