@@ -1,6 +1,7 @@
 """Several displays on one screen, over the fake kernel: who has which plane, and commits that take turns."""
 
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from kms_rig import Rig
 from zcore._commit_alone import commit_alone
 from zcore._commits import Commits
 from zcore._drm import Card
+from zcore._fd import Fd
 from zcore._kms import Scanout
 from zcore.edid import parse_edid
 from zcore.formats import find
@@ -237,6 +239,19 @@ def test_two_chains_of_one_screen(fake_kernel, card):
         assert (video.scanout.flips, overlay.scanout.flips) == (60, 40)
     assert card.shown == {PRIMARY: 0, OVERLAY: 0}
     assert card.blanked == 0
+
+
+def test_descriptors_are_shared_by_their_file(fake_kernel, card):
+    FakeCard(fake_kernel, "/dev/dri/card1", auto=True)
+    with Fd.open(CARD) as one, Fd.open("/dev/dri/card1") as other:
+        number = os.dup(one.fileno())
+        with zcore.Display(fd=number) as first:
+            with zcore.Display(fd=number) as second:
+                assert second.card is first.card
+            os.dup2(other.fileno(), number)
+            with zcore.Display(fd=number) as third:
+                assert third.card is not first.card
+        os.close(number)
 
 
 def test_plane_of_another_display(fake_kernel, card):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import platform
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -106,6 +108,8 @@ def open_card(display: Display, fd: int | None, *, atomic: bool) -> SharedCard:
         shared = _open.get(key)
         if shared is not None and (shared.card.fd.closed or not shared.card.fd.owned_here):
             shared = None  # left over, or the parent's before a fork
+        if shared is not None and fd is not None and not _same_file(fd, shared.card.fd.fileno()):
+            shared = None  # the number was closed and is somebody else's now
         if shared is not None:
             if not atomic and shared.card.atomic:
                 raise ChainError(f"{display.device} is open with atomic commits; its other displays cannot be legacy")
@@ -117,6 +121,16 @@ def open_card(display: Display, fd: int | None, *, atomic: bool) -> SharedCard:
             _open[key] = shared
         shared.displays.append(display)
         return shared
+
+
+def _same_file(one: int, other: int) -> bool:
+    """Tell whether two descriptors are of one open file; where the kernel cannot tell, the same device must do."""
+    number = {"x86_64": 312, "aarch64": 272, "riscv64": 272}.get(platform.machine())
+    if number is not None:
+        order = ctypes.CDLL(None, use_errno=True).syscall(number, os.getpid(), os.getpid(), 0, one, other)
+        if order >= 0:
+            return bool(order == 0)
+    return os.fstat(one).st_rdev == os.fstat(other).st_rdev
 
 
 def _become_master(card: Card, display: Display) -> Card:
