@@ -212,6 +212,7 @@ def test_two_displays_of_one_chain(fake_kernel, card):
     overlay = zcore.Display(CARD, zpos=2, alpha=0.5, source_crop=(8, 4, 32, 8), render_rectangle=(0, 0, 32, 8))
     with zcore.Chain(links=[(camera, tee), (tee, video), (tee, overlay)]) as chain:
         assert chain.run(frames=6, require_zero_copy=True).zero_copy
+        assert overlay.scanout.shared_commits >= 3  # both frames of a picture in one commit
         assert (video.scanout.plane, overlay.scanout.plane) == (PRIMARY, OVERLAY)
         assert video.card is overlay.card
         assert card.value(OVERLAY, "alpha") == 32768

@@ -26,6 +26,8 @@ cdef struct Lane:
     uint32_t primary_plane  # legacy: whether the CRTC's page flips are this plane's
     int holder
     int busy  # a frame is staged or committed
+    int turn  # staged, and its CRTC is free: 1 = others may join the commit, 2 = they had their chance; atomic, too
+    bint driven  # a loop steps it; a commit may wait until the other planes of the loop have had their step
     int failure  # -errno of a commit that another plane's thread made
     int bell  # eventfd for the thread that waits for this plane, -1 = none
     bint asynchronous
@@ -63,6 +65,7 @@ cdef class Commits:
     cdef int submit(self, Lane *lane, Slot *slot, uint32_t framebuffer) noexcept nogil  # takes over the reference
     cdef int collect(self, Lane *reader) noexcept nogil  # flips of the reader's plane, or -errno (-EAGAIN = none yet)
     cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic) noexcept nogil  # blocking; -EAGAIN = not now
+    cdef void kick(self, Lane *lane) noexcept nogil  # commit what waits, if the CRTC is still free
     # With the lock held
     cdef uint64_t *awaited_of(self, uint32_t crtc) noexcept nogil
     cdef int flush(self, uint32_t crtc, Lane *submitter) noexcept nogil

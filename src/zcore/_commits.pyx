@@ -6,21 +6,18 @@ from libc.string cimport memset
 
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._drm cimport Card
+from zcore._kms_legacy cimport legacy_plane, page_flip
 from zcore._pool cimport slot_drop
 from zcore._sys cimport atomic_add, atomic_store, sys_ioctl_restart, sys_notify, sys_read
 from zcore.uapi.drm cimport (
     ZC_DRM_EVENT_FLIP_COMPLETE,
     ZC_DRM_IOCTL_MODE_ATOMIC,
-    ZC_DRM_IOCTL_MODE_PAGE_FLIP,
-    ZC_DRM_IOCTL_MODE_SETPLANE,
     ZC_DRM_MODE_ATOMIC_NONBLOCK,
     ZC_DRM_MODE_PAGE_FLIP_ASYNC,
     ZC_DRM_MODE_PAGE_FLIP_EVENT,
     zc_drm_event,
     zc_drm_event_vblank,
     zc_drm_mode_atomic,
-    zc_drm_mode_crtc_page_flip,
-    zc_drm_mode_set_plane,
 )
 
 
@@ -97,6 +94,7 @@ cdef class Commits:
             slot_drop(lane.current)
         lane.staged = lane.pending = lane.current = NULL
         lane.setting_count = 0
+        atomic_store(&lane.turn, 0)
         atomic_store(&lane.busy, 0)
         atomic_store(&lane.failure, 0)
         pthread_mutex_unlock(&self.lock)
@@ -242,6 +240,7 @@ cdef class Commits:
             if lane.crtc == crtc and lane.staged != NULL and (only == NULL or lane == only):
                 lane.pending = lane.staged
                 lane.staged = NULL
+                atomic_store(&lane.turn, 0)
                 lane.setting_count = 0
                 lane.commits += 1
                 lane.shared_commits += members > 1
@@ -286,38 +285,17 @@ cdef class Commits:
         return sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
 
     cdef int flip_legacy(self, Lane *lane, uint64_t number) noexcept nogil:
-        cdef zc_drm_mode_crtc_page_flip flip
-        cdef zc_drm_mode_set_plane plane
+        cdef int fd = self.card.fd.number
         cdef int result
-        if lane.primary_plane:
-            memset(&flip, 0, sizeof(flip))
-            flip.crtc_id = lane.crtc
-            flip.fb_id = lane.staged_framebuffer
-            flip.flags = ZC_DRM_MODE_PAGE_FLIP_EVENT
-            if lane.asynchronous:
-                flip.flags |= ZC_DRM_MODE_PAGE_FLIP_ASYNC
-            flip.user_data = number
-            result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_PAGE_FLIP, &flip)
+        if not lane.primary_plane:
+            result = legacy_plane(fd, lane.plane, lane.crtc, lane.staged_framebuffer, lane.place)
+        else:
+            result = page_flip(fd, lane.crtc, lane.staged_framebuffer, number, lane.asynchronous)
             if lane.asynchronous and result < 0:
-                flip.flags = ZC_DRM_MODE_PAGE_FLIP_EVENT
-                result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_PAGE_FLIP, &flip)
+                result = page_flip(fd, lane.crtc, lane.staged_framebuffer, number, False)
                 lane.async_refused += result >= 0
             elif lane.asynchronous:
                 lane.async_commits += 1
-        else:
-            memset(&plane, 0, sizeof(plane))
-            plane.plane_id = lane.plane
-            plane.crtc_id = lane.crtc
-            plane.fb_id = lane.staged_framebuffer
-            plane.crtc_x = lane.place[0]
-            plane.crtc_y = lane.place[1]
-            plane.crtc_w = lane.place[2]
-            plane.crtc_h = lane.place[3]
-            plane.src_x = lane.place[4]
-            plane.src_y = lane.place[5]
-            plane.src_w = lane.place[6]
-            plane.src_h = lane.place[7]
-            result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_SETPLANE, &plane)
         if result < 0:
             return result
         lane.pending = lane.staged
@@ -371,8 +349,25 @@ cdef class Commits:
                     seen += 1
                 elif lane.bell >= 0:
                     sys_notify(lane.bell)
-        self.flush(crtc, NULL)
+        # The planes of one loop get their next frames a step later: committing at once what one of them had waiting
+        # would leave the others to the commit after it, and so each plane at half the rate.
+        for i in range(self.lane_count):
+            lane = self.lanes[i]
+            if lane.crtc == crtc and lane.staged != NULL:
+                if not lane.driven:
+                    self.flush(crtc, NULL)
+                    break
+                atomic_store(&lane.turn, 1)
+                if lane != reader and lane.bell >= 0:
+                    sys_notify(lane.bell)
         return seen
+
+    cdef void kick(self, Lane *lane) noexcept nogil:
+        pthread_mutex_lock(&self.lock)
+        atomic_store(&lane.turn, 0)
+        if lane.staged != NULL and self.awaited_of(lane.crtc)[0] == 0:
+            self.flush(lane.crtc, NULL)
+        pthread_mutex_unlock(&self.lock)
 
     cdef void shown(self, Lane *lane, int64_t when) noexcept nogil:
         cdef Slot *old = lane.current

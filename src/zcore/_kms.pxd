@@ -26,6 +26,7 @@ cdef class Scanout:
     cdef int keep(self, Pool pool) except -1
     cdef uint32_t framebuffer_of(self, Slot *slot) noexcept nogil  # 0 = not attached yet
     cdef bint busy(self) noexcept nogil  # a frame waits, or its flip is on its way
+    cdef bint has_turn(self) noexcept nogil  # whether step() shall come again: its CRTC is free, and others may join
     cdef int trouble(self) noexcept nogil  # -errno of a commit that another plane's thread made, told once
     cdef int submit(self, Slot *slot) noexcept nogil  # takes over the reference unless it fails
     cdef int collect(self) noexcept nogil  # flips seen, or -errno (-EAGAIN = none yet)

@@ -272,6 +272,10 @@ cdef class Scanout:
         cdef int fd = self.card.fd.number
         cdef int bell = self.bell if self.shared.lane_count > 1 else -1
         cdef uint64_t rung
+        self.lane.driven = False
+        if atomic_load(&self.lane.turn):
+            with nogil:
+                self.shared.kick(&self.lane)
         while atomic_load(&self.lane.busy):
             with nogil:
                 result = self.collect()
@@ -342,6 +346,14 @@ cdef class Scanout:
 
     cdef bint busy(self) noexcept nogil:
         return atomic_load(&self.lane.busy) != 0
+
+    cdef bint has_turn(self) noexcept nogil:
+        cdef int turn = atomic_load(&self.lane.turn)
+        if turn == 1:
+            atomic_store(&self.lane.turn, 2)
+        elif turn:
+            self.shared.kick(&self.lane)
+        return turn != 0
 
     cdef int trouble(self) noexcept nogil:
         cdef int failure = atomic_load(&self.lane.failure)

@@ -269,6 +269,10 @@ cdef class DisplayNode(Node):
         """Rings when another thread has read the flip event of this plane."""
         return self.scanout.bell
 
+    cdef int keep_pools(self) except -1:
+        self.scanout.lane.driven = True
+        return 0
+
     cdef int step(self) noexcept nogil:
         cdef Slot *slot
         cdef int result, plane
@@ -291,7 +295,7 @@ cdef class DisplayNode(Node):
                     self.operation = "read (flip event)"
                     return result
         if self.scanout.busy():
-            return 0
+            return self.scanout.has_turn()
         result = self.scanout.trouble()
         if result < 0:
             self.operation = "DRM_IOCTL_MODE_ATOMIC"
