@@ -52,6 +52,6 @@ def test_failure_without_another_mode_is_told(fake_kernel):
     card = FakeCard(fake_kernel, auto=True)
     Monitor(card, 5, (card.width, card.height))
     with pytest.raises(zcore.DeviceError, match="EINVAL") as caught:
-        zcore.Chain(zcore.TestSource("XR24", (64, 16)), zcore.Display(CARD)).run(frames=20)
+        zcore.Chain(zcore.TestSource("XR24", (64, 16)), zcore.Display(CARD, plane="primary")).run(frames=20)
     assert caught.value.report.frames <= 5
     del caught

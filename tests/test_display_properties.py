@@ -10,7 +10,7 @@ from zcore import devices
 from zcore._drm_properties import describe_property
 from zcore._fd import Fd
 from zcore.formats import find
-from zcore.stages.kms_setup import placements
+from zcore.stages.kms_place import placements
 
 CARD = "/dev/dri/card0"
 TILED = 0x0100000000000002

@@ -56,7 +56,9 @@ from zcore.stages.fakes import FakeSink, FakeSource
 from zcore.stages.files import FileSink, FileSource
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
 from zcore.stages.identity import Identity
+from zcore.stages.kms_color import HdrMetadata
 from zcore.stages.kms_grab import KmsGrab
+from zcore.stages.kms_lease import Lease
 from zcore.stages.mux_sink import MuxSink
 from zcore.stages.output import Output
 from zcore.stages.screen_capture import ScreenCapture
@@ -105,9 +107,11 @@ __all__ = [
     "FileSink",
     "FileSource",
     "Frame",
+    "HdrMetadata",
     "Identity",
     "KmsGrab",
     "LaunchError",
+    "Lease",
     "LinkPlan",
     "LinkReport",
     "MayConvert",

@@ -13,7 +13,7 @@ from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_inputs import connector, connectors, dv_timings, standards
 from zcore.errors import ChainError, make_error
 from zcore.formats import Format, UnknownFormatError, by_v4l2, fourcc_str, modifier_str
-from zcore.stages.kms_setup import OVERLAY, PLANE, PRIMARY, connector_name, modifiers, plane_type
+from zcore.stages.kms_setup import OVERLAY, PLANE, PRIMARY, connector_name, modifiers, plane_type, read_edid
 from zcore.stages.timings import status_text
 from zcore.stages.v4l2_pad import (
     CAP_M2M,
@@ -210,8 +210,10 @@ def display_devices(details: bool = True) -> list[DisplayDevice]:
             info = DisplayDevice(path, card.driver, card.atomic, bus=bus_of(path))
             for id in connectors:
                 connector = card.connector(id)
+                monitor = read_edid(card, connector)
                 info.connectors.append({
-                    "id": id, "name": connector_name(connector), "connected": connector.connected,
+                    "id": id, "monitor": asdict(monitor) if monitor is not None else None,
+                    "name": connector_name(connector), "connected": connector.connected,
                     "modes": [f"{m.width}x{m.height}@{m.refresh:.0f}" for m in connector.modes],
                 })  # fmt: skip
             if details:

@@ -8,6 +8,7 @@ from typing import Any
 
 from zcore._chain import Link, Loop, Node
 from zcore._cpu_nodes import CopyNode
+from zcore._nodes import DisplayNode
 from zcore._pool import Pool
 from zcore._v4l2_events import loop_bell
 from zcore.graph import Branch
@@ -51,6 +52,8 @@ class Segment:
             bell = loop_bell(node.device_fd)
             if bell >= 0:
                 loop.watch_events(index, bell)
+            if isinstance(node, DisplayNode):  # another thread may read the event that it waits for
+                loop.watch_pool(index, node.bell)
         return loop
 
 

@@ -1,7 +1,18 @@
 # What goes along with the commits of a plane: fences in and out, and a picture that is written back.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from zcore._dmabuf cimport pthread_mutex_t
+
+
+# What one plane adds to one commit. It lies on the stack of the function that makes the call, because the kernel writes
+# the numbers of new fences into it, and outlives the call therefore.
+cdef struct Extra:
+    int in_fence  # of the frame, -1 = none
+    int32_t out_fence
+    int32_t job_fence
+    uint32_t job  # framebuffer to write back into, 0 = none
+    uint32_t withheld  # the one that was left out for the second try
+    int refused  # what was wrong with the job, 0 = nothing
 
 
 cdef class CommitExtras:
@@ -18,8 +29,11 @@ cdef class CommitExtras:
     cdef int job_fence  # -1 = not committed yet, below = -errno - 1
     cdef int bell  # eventfd: rings when a job was committed
 
-    cdef int commit(self, int card, uint32_t plane, uint32_t fb_property, uint32_t framebuffer, uint32_t crtc,
-                    int in_fence, uint64_t number) noexcept nogil
+    cdef bint adds(self, int in_fence) noexcept nogil  # whether a commit is more than the picture
+    cdef void begin(self, Extra *extra, int in_fence) noexcept nogil
+    cdef int add(self, Extra *extra, uint32_t plane, uint32_t crtc, bint tell, uint32_t *objects, uint32_t *counts,
+                 uint32_t *properties, uint64_t *values) noexcept nogil  # how many; each object has one property
+    cdef void settle(self, Extra *extra, int result) noexcept nogil
     cdef void arm(self, uint32_t framebuffer) noexcept nogil
     cdef int disarm(self) noexcept nogil  # 1 = nobody has begun to commit it; else the bell rings with the outcome
     cdef int take_job(self, int *fence) noexcept nogil  # 1 = committed, 0 = not yet, or -errno

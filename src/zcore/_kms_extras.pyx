@@ -11,7 +11,6 @@ from zcore._sys cimport sys_close, sys_ioctl_restart, sys_notify
 from zcore.uapi.drm cimport (
     ZC_DRM_IOCTL_MODE_ATOMIC,
     ZC_DRM_MODE_ATOMIC_NONBLOCK,
-    ZC_DRM_MODE_PAGE_FLIP_EVENT,
     zc_drm_mode_atomic,
 )
 
@@ -28,7 +27,7 @@ cdef class CommitExtras:
     """What goes along with the commits of a plane.
 
     The kernel writes the descriptor of a new fence to where a property points while it commits (an ``s32``). That place
-    is on the stack of the function that makes the call, so it outlives the call, and nothing else does.
+    is in an `Extra` on the stack of the function that makes the call, so it outlives the call, and nothing else does.
 
     Parameters
     ----------
@@ -67,68 +66,60 @@ cdef class CommitExtras:
 
     # Without the GIL from here on
 
-    cdef int commit(self, int card, uint32_t plane, uint32_t fb_property, uint32_t framebuffer, uint32_t crtc,
-                    int in_fence, uint64_t number) noexcept nogil:
-        cdef zc_drm_mode_atomic atomic
-        cdef uint32_t objects[3]
-        cdef uint32_t counts[3]
-        cdef uint32_t properties[5]
-        cdef uint64_t values[5]
-        cdef int32_t out_fence = -1, job_fence = -1
-        cdef int result, count, total, refused = 0, old = -1
-        cdef uint32_t job
+    cdef bint adds(self, int in_fence) noexcept nogil:
+        return self.out_fence_property != 0 or self.job != 0 or (in_fence >= 0 and self.in_fence_property != 0)
+
+    cdef void begin(self, Extra *extra, int in_fence) noexcept nogil:
+        extra.in_fence = in_fence if self.in_fence_property else -1
+        extra.out_fence = extra.job_fence = -1
+        extra.refused = 0
         # Not held over the call, which may take a while: others ask with the GIL, which is the outermost lock.
         pthread_mutex_lock(&self.lock)
-        job, self.job = self.job, 0
+        extra.job, self.job = self.job, 0
         pthread_mutex_unlock(&self.lock)
-        while True:
-            objects[0], counts[0], properties[0], values[0] = plane, 1, fb_property, framebuffer
-            count = total = 1
-            if in_fence >= 0 and self.in_fence_property:
-                properties[total], values[total] = self.in_fence_property, in_fence
-                counts[0] = 2
-                total += 1
-            if self.out_fence_property:
-                objects[count], counts[count] = crtc, 1
-                properties[total], values[total] = self.out_fence_property, <uint64_t>&out_fence
-                count += 1
-                total += 1
-            if job:
-                objects[count], counts[count] = self.connector, 2
-                properties[total], values[total] = self.job_framebuffer_property, job
-                properties[total + 1], values[total + 1] = self.job_fence_property, <uint64_t>&job_fence
-                count += 1
-                total += 2
-            memset(&atomic, 0, sizeof(atomic))
-            atomic.flags = ZC_DRM_MODE_ATOMIC_NONBLOCK | ZC_DRM_MODE_PAGE_FLIP_EVENT
-            atomic.count_objs = count
-            atomic.objs_ptr = <uint64_t>objects
-            atomic.count_props_ptr = <uint64_t>counts
-            atomic.props_ptr = <uint64_t>properties
-            atomic.prop_values_ptr = <uint64_t>values
-            atomic.user_data = number
-            result = sys_ioctl_restart(card, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
-            if result < 0 and job:  # the picture goes onto the screen, whatever is wrong with the other one
-                refused = result
-                job = 0
-                continue
-            break
+
+    cdef int add(self, Extra *extra, uint32_t plane, uint32_t crtc, bint tell, uint32_t *objects, uint32_t *counts,
+                 uint32_t *properties, uint64_t *values) noexcept nogil:
+        cdef int i, count = 0
+        if extra.in_fence >= 0:
+            objects[count], properties[count], values[count] = plane, self.in_fence_property, extra.in_fence
+            count += 1
+        if tell and self.out_fence_property:  # one for each CRTC: the kernel would forget an earlier pointer
+            objects[count], properties[count] = crtc, self.out_fence_property
+            values[count] = <uint64_t>&extra.out_fence
+            count += 1
+        if extra.job:
+            objects[count], properties[count] = self.connector, self.job_framebuffer_property
+            values[count] = extra.job
+            objects[count + 1], properties[count + 1] = self.connector, self.job_fence_property
+            values[count + 1] = <uint64_t>&extra.job_fence
+            count += 2
+        for i in range(count):
+            counts[i] = 1
+        return count
+
+    cdef void settle(self, Extra *extra, int result) noexcept nogil:
+        cdef int old = -1
+        cdef bint told = False
         pthread_mutex_lock(&self.lock)
-        if refused:
-            self.job_fence = refused - 1
-        elif job:
-            self.job_fence = job_fence
-            self.jobs += 1
-        if result >= 0:
-            self.in_fences += in_fence >= 0 and self.in_fence_property != 0
+        if result < 0:  # not the job's fault, or not known: it goes along with the next try
+            if extra.job and not self.job:
+                self.job = extra.job
+        else:
+            told = extra.job != 0
+            if extra.refused:
+                self.job_fence = extra.refused - 1
+            elif extra.job:
+                self.job_fence = extra.job_fence
+                self.jobs += 1
+            self.in_fences += extra.in_fence >= 0
             if self.out_fence_property:
-                old, self.out_fence = self.out_fence, out_fence
+                old, self.out_fence = self.out_fence, extra.out_fence
         pthread_mutex_unlock(&self.lock)
-        if refused or job:
+        if told:
             sys_notify(self.bell)
         if old >= 0:
             sys_close(old)
-        return result
 
     cdef void arm(self, uint32_t framebuffer) noexcept nogil:
         pthread_mutex_lock(&self.lock)

@@ -259,10 +259,19 @@ cdef class DisplayNode(Node):
     def __init__(self, str name, Scanout scanout not None, Link source not None, *, bint sync=False):
         Node.__init__(self, name, source, None)
         self.scanout = scanout
-        self.fd = scanout.card.fd.fileno()
+        self.fd = scanout.descriptor
         if sync:
             self.alarm = Alarm(self.fd, name)
             self.fd = self.alarm.fd
+
+    @property
+    def bell(self):
+        """Rings when another thread has read the flip event of this plane."""
+        return self.scanout.bell
+
+    cdef int keep_pools(self) except -1:
+        self.scanout.lane.driven = True
+        return 0
 
     cdef int step(self) noexcept nogil:
         cdef Slot *slot
@@ -271,13 +280,13 @@ cdef class DisplayNode(Node):
             return 0
         if self.alarm is not None and self.ready:
             self.alarm.silence()
-            if self.scanout.pending == NULL:  # the alarm watches the card, too: what nobody reads would ring for ever
+            if not self.scanout.busy():  # the alarm watches the card, too: what nobody reads would ring for ever
                 self.ready = 0
                 result = self.scanout.collect()
                 if result < 0 and result != -EAGAIN:
                     self.operation = "read (flip event)"
                     return result
-        if self.scanout.pending != NULL and (self.source.count or self.ready):
+        if self.scanout.busy() and (self.source.count or self.ready):
             if self.ready or not self.asked:
                 self.ready = 0
                 self.asked = True
@@ -285,8 +294,12 @@ cdef class DisplayNode(Node):
                 if result < 0 and result != -EAGAIN:
                     self.operation = "read (flip event)"
                     return result
-        if self.scanout.pending != NULL:
-            return 0
+        if self.scanout.busy():
+            return self.scanout.has_turn()
+        result = self.scanout.trouble()
+        if result < 0:
+            self.operation = "DRM_IOCTL_MODE_ATOMIC"
+            return result
         self.asked = False
         if self.source.count == 0:
             if self.source.closed:
@@ -337,9 +350,9 @@ cdef class DisplayNode(Node):
         return -EINVAL
 
     cdef uint32_t wants(self) noexcept nogil:
-        if self.scanout.pending == NULL:
+        if not self.scanout.busy():
             return EPOLLIN if self.early and not self.done else 0
         return EPOLLIN if self.source.count or self.source.closed else 0
 
     cdef uint32_t could_use(self) noexcept nogil:
-        return EPOLLIN if self.scanout.pending != NULL or (self.early and not self.done) else 0
+        return EPOLLIN if self.scanout.busy() or (self.early and not self.done) else 0

@@ -19,12 +19,15 @@ PLANE_PROPERTIES = {
     "CRTC_X": (SIGNED, 0, None), "CRTC_Y": (SIGNED, 0, None), "CRTC_W": (RANGE, 0, None), "CRTC_H": (RANGE, 0, None),
     "rotation": (BITMASK, 1, ROTATIONS), "alpha": (RANGE, 0xFFFF, (0, 0xFFFF)), "zpos": (RANGE, 0, (0, 3)),
     "pixel blend mode": (ENUM, 0, {"Pre-multiplied": 0, "Coverage": 1, "None": 2}),
-    "hue": (SIGNED, 0, (-180, 180)),
+    "hue": (SIGNED, 0, (-180, 180)), "FB_DAMAGE_CLIPS": (BLOB, 0, None),
+    "COLOR_ENCODING": (ENUM, 0, {"ITU-R BT.601 YCbCr": 0, "ITU-R BT.709 YCbCr": 1, "ITU-R BT.2020 YCbCr": 2}),
+    "COLOR_RANGE": (ENUM, 0, {"YCbCr limited range": 0, "YCbCr full range": 1}),
 }  # fmt: skip
 CONNECTOR_PROPERTIES = {
     "CRTC_ID": (OBJECT, 0, None), "max bpc": (RANGE, 8, (6, 16)),
     "content type": (ENUM, 0, {"No Data": 0, "Graphics": 1, "Photo": 2, "Cinema": 3, "Game": 4}),
     "EDID": (BLOB | IMMUTABLE, 0, None), "HDR_OUTPUT_METADATA": (BLOB, 0, None),
+    "vrr_capable": (RANGE | IMMUTABLE, 1, (0, 1)),
 }  # fmt: skip
 
 
@@ -42,7 +45,11 @@ class FakeProperties:
                 self.properties[id][number] = [name, flags, value]
                 self.limits[number] = limits
                 number += 1
-        self.properties[CRTC] = {160: ["ACTIVE", RANGE, 0], 161: ["MODE_ID", BLOB, 0]}
+        self.properties[CRTC] = {
+            160: ["ACTIVE", RANGE, 0], 161: ["MODE_ID", BLOB, 0], 162: ["GAMMA_LUT", BLOB, 0],
+            163: ["GAMMA_LUT_SIZE", RANGE | IMMUTABLE, 256], 164: ["CTM", BLOB, 0], 165: ["VRR_ENABLED", RANGE, 0],
+        }  # fmt: skip
+        self.limits[165] = (0, 1)
         number = 170  # properties of connectors have one id for all of them
         for id in (CONNECTOR, UNPLUGGED):
             self.properties[id] = {}

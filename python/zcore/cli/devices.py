@@ -81,6 +81,9 @@ def _print_card(out: Any, card: dict[str, Any]) -> None:
     out.print(f"[bold]{card['path']}[/]  ({card['driver']}, display, {'atomic' if card['atomic'] else 'legacy'})")
     for connector in card["connectors"]:
         state = "connected" if connector["connected"] else "disconnected"
+        monitor = connector.get("monitor")
+        if monitor is not None:
+            state += f" ({monitor['maker']} {monitor['name'] or monitor['product']}, {monitor['year']})"
         modes = list(dict.fromkeys(connector["modes"]))
         more = f" and {len(modes) - 8} more" if len(modes) > 8 else ""
         out.print(

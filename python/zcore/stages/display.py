@@ -2,60 +2,55 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from zcore._chain import Link, Node
 from zcore._drm import Card
-from zcore._fd import Fd
-from zcore._fence import Fence
-from zcore._frame import Frame
 from zcore._kms import Scanout
-from zcore._nodes import DisplayNode
 from zcore._pool import Pool
-from zcore.errors import ChainError, DeviceError, NegotiationError, make_error
+from zcore.errors import ChainError, DeviceError, NegotiationError
 from zcore.formats import INVALID, LINEAR, Format
 from zcore.stages.base import LinkCaps, SinkMixin, Stage
-from zcore.stages.display_options import either, make_extras, rectangle
+from zcore.stages.display_options import make_extras
 from zcore.stages.display_pad import DisplayPad
-from zcore.stages.kms_properties import read_properties
+from zcore.stages.kms_cards import SharedCard, open_card
+from zcore.stages.kms_color import HdrMetadata
+from zcore.stages.kms_live import Live
+from zcore.stages.kms_options import crop_rectangle, either, plane_wishes, rectangle
+from zcore.stages.kms_routes import make_wishes, routes_for
 from zcore.stages.kms_screen import Screen, Wishes
-from zcore.stages.kms_setup import (
-    CONNECTOR,
-    Route,
-    choose_route,
-    modifiers,
-    plane_formats,
-    refused_modifier,
-    takes_modifier,
-)
+from zcore.stages.kms_setup import Route, modifiers, plane_formats, refused_modifier, takes_modifier
 from zcore.stages.kms_snapshot import Snapshot
 from zcore.stages.structures import Value, as_fields
 
 ADDFB2_MODIFIERS = 0x10  # DRM_CAP_ADDFB2_MODIFIERS
+ASYNC_FLIP, ATOMIC_ASYNC_FLIP = 0x7, 0x15  # DRM_CAP_ASYNC_PAGE_FLIP, DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP
 
 
-class Display(Stage, SinkMixin):
+class Display(Live, Stage, SinkMixin):
     """A KMS display.
 
     How am I supposed to use this? As the last stage of a :class:`zcore.Chain`, or alone: ``with Display("vkms") as
-    screen: screen.show(frame)``. What was on the screen before comes back when it closes.
+    screen: screen.show(frame)``. What was on the screen before comes back when it closes. Several of them may show on
+    one screen, each on a plane of its own: their frames then go into one commit.
 
     Parameters
     ----------
     device : str, optional
         ``/dev/dri/cardN``, or the driver's name, such as ``vkms``; left out: the first card with a connected display.
-    mode : (int, int) or str, optional
-        Size of the mode, or its name. Left out: the frame's size where there is such a mode, else the preferred one.
+    mode : (int, int), str or int, optional
+        Size of the mode, its name, or its place in the connector's list. Left out: that of another display of this
+        screen, else the frame's size where there is such a mode, else the preferred one.
     connector : str or int, optional
-        ``HDMI-A-1`` or an id; left out: the first that is connected.
-    plane : int, optional
-        Id; left out: the first plane, primary before overlay, that shows the format.
+        ``HDMI-A-1``, an id, or the monitor's name as ``zcore devices`` shows it; left out: the first that is connected.
+    plane : int or str, optional
+        Id, ``primary``, ``overlay``, or ``overlay-1`` for the second one; left out: the first plane that is free and
+        takes the frames, primary before overlay, found by trial commits.
+    crtc : int or str, optional
+        Id, or ``crtc-0``; left out: the connector's own, else the first that can drive it.
     fd : int, optional
         Open descriptor of the card to use instead, such as a lease; it is duplicated and stays the caller's.
     atomic : bool
@@ -72,9 +67,30 @@ class Display(Stage, SinkMixin):
         False leaves mode and properties as they are at the end, instead of putting back what was there before.
     render_rectangle : (int, int, int, int), optional
         Left, top, width and height of the part of the screen where the picture goes, its aspect kept.
-    plane_properties, connector_properties : mapping or str, optional
+    source_crop : (int, int, int, int), optional
+        Left, top, width and height of the part of the frames to show, in pixels; moved to whole chroma samples.
+    zpos : int, optional
+        Height of the plane, above those with smaller ones. A plane above 0 is looked for among the overlays first.
+    alpha : float, optional
+        0.0 (not to be seen) to 1.0 (opaque).
+    blend_mode : str, optional
+        ``Pre-multiplied``, ``Coverage`` or ``None``: what the alpha of pixels means.
+    rotation : str or int, optional
+        ``rotate-90``, ``rotate-0|reflect-x`` and so on.
+    plane_properties, connector_properties, crtc_properties : mapping or str, optional
         By name, as ``{"rotation": "rotate-180", "alpha": 32768}`` or as GStreamer's structure string
         ``"s,rotation=4,alpha=32768"``; what they were is put back at the end.
+    gamma, degamma : array-like, optional
+        Look-up tables of the CRTC with as many entries as it has, for all channels or ``(entries, 3)``; floats 0 to 1.
+    ctm : array-like, optional
+        Matrix of 3 by 3 that the CRTC multiplies colours with.
+    hdr_metadata : HdrMetadata, optional
+        What the connector tells the monitor of the mastering of the picture.
+    vrr : bool
+        Whether the monitor follows the frames' rate, where it can.
+    async_flip : bool
+        Show frames at once, without waiting for the vertical blank; tearing. Frames that the driver refuses to flip
+        to like that wait after all, and are counted.
     sync : bool
         Show frames at their time. Frames of a camera have happened and are shown at once; frames with another clock,
         as from a file, are paced by their times from the first one on. Late frames are shown, never dropped.
@@ -92,10 +108,11 @@ class Display(Stage, SinkMixin):
     def __init__(
         self,
         device: str | None = None,
-        mode: tuple[int, int] | str | None = None,
+        mode: tuple[int, int] | str | int | None = None,
         *,
         connector: str | int | None = None,
-        plane: int | None = None,
+        plane: int | str | None = None,
+        crtc: int | str | None = None,
         fd: int | None = None,
         atomic: bool = True,
         driver_name: str | None = None,
@@ -106,8 +123,20 @@ class Display(Stage, SinkMixin):
         can_scale: bool = True,
         restore_crtc: bool = True,
         render_rectangle: Sequence[int] | None = None,
+        source_crop: Sequence[int] | None = None,
+        zpos: int | None = None,
+        alpha: float | None = None,
+        blend_mode: str | None = None,
+        rotation: int | str | None = None,
         plane_properties: Mapping[str, Value] | str | None = None,
         connector_properties: Mapping[str, Value] | str | None = None,
+        crtc_properties: Mapping[str, Value] | str | None = None,
+        gamma: Any = None,
+        degamma: Any = None,
+        ctm: Any = None,
+        hdr_metadata: HdrMetadata | None = None,
+        vrr: bool = False,
+        async_flip: bool = False,
         sync: bool = False,
         skip_vsync: bool = False,
         in_fence: bool = True,
@@ -119,74 +148,75 @@ class Display(Stage, SinkMixin):
         self.mode = mode
         self.connector = either("connector", connector, connector_id)
         self.plane = either("plane", plane, plane_id)
+        self.crtc = crtc
         self.driver_name = driver_name
         self.bus_id = bus_id
         self.force_modesetting = force_modesetting
         self.can_scale = can_scale
         self.restore_crtc = restore_crtc
-        self.render_rectangle = rectangle(render_rectangle)
-        self.plane_properties = as_fields(plane_properties)
+        self.render_rectangle = rectangle("render_rectangle", render_rectangle)
+        self.source_crop = crop_rectangle(source_crop)
+        self.zpos = zpos
+        self.plane_properties = plane_wishes(as_fields(plane_properties), zpos, alpha, blend_mode, rotation)
         self.connector_properties = as_fields(connector_properties)
+        self.crtc_properties = as_fields(crtc_properties)
+        self.gamma, self.degamma, self.ctm = gamma, degamma, ctm
+        self.hdr_metadata = hdr_metadata
+        self.vrr = vrr
+        self.async_flip = async_flip
         self.sync = sync
         self.skip_vsync = skip_vsync
         self._in_fence, self._out_fence = in_fence, out_fence
         self._fd = fd if fd is not None and fd >= 0 else None
         self._atomic = atomic
-        self._card: Card | None = None
+        self._shared: SharedCard | None = None
         self._pad = DisplayPad(self)
         self._route: Route | None = None
-        self._before: Snapshot | None = None
         self._scanout: Scanout | None = None
         self._screen: Screen | None = None
         self._wishes = Wishes()
         self._accepted: list[Format] | None = None
-        self._started = False
+        self._refused: set[int] = set()  # planes whose real commits failed after their trials
+        self._framebuffer = 0  # of one of the frames, for trials
+        self._started = self._running = False
         self._mode_is_gone = False
 
     # Opening and closing
 
     def open(self) -> None:
-        """Open the card and check that this process may change the display."""
-        if self._card is not None:
+        """Open the card, or share it with another display, and check that this process may change the display."""
+        if self._shared is not None:
             return
         if self._fd is not None:
             self.device = self.device or f"fd {self._fd}"
-            source: Any = Fd.dup(self._fd, self.device)
-        else:
-            if os.path.sep not in self.device:
-                from zcore.devices import find_card
+        elif os.path.sep not in self.device:
+            from zcore.devices import find_card
 
-                self.device = find_card(self.driver_name or self.device or None, self.bus_id)
-            source = self.device
-        card = Card(source, atomic=self._atomic)
-        if self.driver_name not in (None, card.driver):
-            card.close()
-            raise ChainError(f"{self.device} is driven by {card.driver}, not by {self.driver_name}")
-        if not card.is_master:
-            try:
-                card.set_master()
-            except DeviceError:
-                card.close()
-                raise make_error(
-                    errno.EACCES,
-                    "DRM_IOCTL_SET_MASTER",
-                    self.device,
-                    "this process is not the DRM master: a compositor or another program owns the display",
-                    "stop the display server, switch to a free console, or pass fd= of a lease",
-                ) from None
-        self._card = card
+            self.device = find_card(self.driver_name or self.device or None, self.bus_id)
+        self._shared = open_card(self, self._fd, atomic=self._atomic)
+        if self.async_flip:
+            cap = ATOMIC_ASYNC_FLIP if self.card.atomic else ASYNC_FLIP
+            if not self.card.get_cap(cap):
+                path, driver = self.card.path, self.card.driver
+                self.close()
+                raise ChainError(f"{path}: the driver {driver} has no asynchronous flips; leave async_flip out")
 
     @property
     def is_open(self) -> bool:
         """Whether the card is open."""
-        return self._card is not None
+        return self._shared is not None
+
+    @property
+    def shared(self) -> SharedCard:
+        """The open card, with what its displays have in common."""
+        if self._shared is None:
+            raise ValueError(f"{self.name} is not open; use it in 'with' or in a chain")
+        return self._shared
 
     @property
     def card(self) -> Card:
         """The open card."""
-        if self._card is None:
-            raise ValueError(f"{self.name} is not open; use it in 'with' or in a chain")
-        return self._card
+        return self.shared.card
 
     @property
     def input(self) -> DisplayPad:  # type: ignore[override]
@@ -195,18 +225,37 @@ class Display(Stage, SinkMixin):
 
     def close(self) -> None:
         """Put back what was on the screen, remove the framebuffers and close the card."""
-        card, self._card = self._card, None
-        if card is None:
+        shared, route = self._shared, self._route
+        if shared is None:
             return
         try:
-            if card.fd.owned_here and self._before is not None and self.restore_crtc:
-                self._before.restore()
+            if shared.card.fd.owned_here and route is not None:
+                with shared.lock:
+                    self._leave_crtc(shared, route)
         except DeviceError as error:  # its owner will set what it wants; this process must still clean up
             warnings.warn(f"what was on {self.device} before could not be put back: {error}", stacklevel=2)
         finally:
-            self._before = None
+            self._shared = None
+            self._refused.clear()
             self._release()
-            card.close()
+            shared.leave(self)
+
+    def _leave_crtc(self, shared: SharedCard, route: Route) -> None:
+        state = shared.crtc(route.crtc)
+        if self not in state.active:
+            return
+        state.active.remove(self)
+        if state.before is None:
+            return
+        if state.active:  # others go on: only this plane goes
+            if self._screen is not None and self._screen.route is not None:
+                self._screen.show_nothing()
+            if self.restore_crtc:
+                state.before.restore_plane(shared.commits, route.plane.id)
+            return
+        before, state.before, state.mode = state.before, None, None
+        if self.restore_crtc:
+            before.restore(shared.commits)
 
     def _release(self) -> None:
         scanout, self._scanout = self._scanout, None
@@ -226,11 +275,7 @@ class Display(Stage, SinkMixin):
         A plane that does not tell its modifiers takes linear frames.
         """
         if self._accepted is None:
-            route = self._choose(None, LINEAR, None)
-            planes = [route.plane]
-            if self.plane is None:
-                others = [p for p in self.card.planes() if p.possible_crtcs >> route.crtc_index & 1]
-                planes += [plane for plane in others if plane != route.plane]
+            planes = [route.plane for route in routes_for(self, None, LINEAR, None)]
             self._accepted = plane_formats(self.card, planes, with_modifiers=self._has_modifiers)
         return self._accepted
 
@@ -246,35 +291,19 @@ class Display(Stage, SinkMixin):
             raise NegotiationError(
                 f"{self.device} knows no modifiers, and would take {caps.format} for a linear picture; convert first"
             )
-        route = self._choose(fourcc, modifier, caps.size)
-        known = modifiers(self.card, route.plane_properties)
-        if not takes_modifier(known, fourcc, modifier):
-            raise NegotiationError(refused_modifier(self.card, route.plane, fourcc, modifier))
-        connector = self.card.properties(route.connector.id, CONNECTOR)
-        self._wishes = Wishes(
-            self.can_scale,
-            self.render_rectangle,
-            read_properties(self.card, route.plane_properties, self.plane_properties, f"plane {route.plane.id}"),
-            read_properties(self.card, connector, self.connector_properties, f"connector {route.name}"),
-        )
+        with self.shared.lock:
+            route = routes_for(self, fourcc, modifier, caps.size)[0]
+            known = modifiers(self.card, route.plane_properties)
+            if not takes_modifier(known, fourcc, modifier):
+                raise NegotiationError(refused_modifier(self.card, route.plane, fourcc, modifier))
+            self._wishes = make_wishes(self, route, caps)
+            self.shared.reserve(route.crtc, route.plane.id, self)
         self._route = route
         return caps
 
-    def _choose(self, fourcc: int | None, modifier: int, size: tuple[int, int] | None) -> Route:
-        return choose_route(
-            self.card,
-            connector=self.connector,
-            mode=self.mode,
-            plane=self.plane,
-            frame_size=size,
-            fourcc=fourcc,
-            modifier=modifier,
-            force_mode=self.force_modesetting,
-        )
-
     def route(self) -> Route:
         """Tell what it shows on, or would show on."""
-        return self._route or self._choose(None, LINEAR, None)
+        return self._route or routes_for(self, None, LINEAR, None)[0]
 
     # Buffers
 
@@ -287,12 +316,14 @@ class Display(Stage, SinkMixin):
         if self._scanout is None:
             fb = route.plane_properties.get("FB_ID")
             self._scanout = Scanout(
-                self.card, self.name, route.crtc, route.plane.id, fb.id if fb else 0, legacy=not self.card.atomic
-            )
+                self.card, self.name, route.crtc, route.plane.id, fb.id if fb else 0, legacy=not self.card.atomic,
+                commits=self.shared.commits, asynchronous=self.async_flip,
+            )  # fmt: skip
             self._scanout.extras = make_extras(route, in_fence=self._in_fence, out_fence=self._out_fence)
         # Without AddFB2 modifiers "no modifier" is all that can be said; a driver then assumes what it exports itself.
         told = self._has_modifiers and caps.format.modifier != INVALID
         self._scanout.attach(pool, caps.format.modifier if told else None)
+        self._framebuffer = self._scanout.attach_slot(pool, 0, caps.format.modifier if told else None).id
         self._caps = caps
 
     def detach(self) -> None:
@@ -300,101 +331,66 @@ class Display(Stage, SinkMixin):
         scanout, self._scanout = self._scanout, None
         if scanout is None:
             return
-        if self._started and self._card is not None and self._screen is not None and not self._mode_is_gone:
+        if self._started and self._shared is not None and self._screen is not None and not self._mode_is_gone:
             self._screen.show_black()
         self._started = self._mode_is_gone = False
         scanout.release()
 
     def recover(self) -> bool:
-        """Look again after a commit has failed; True where the display has another mode or connector now."""
+        """Look again after a commit has failed; True where the display, or the plane that is tried next, is another."""
         before = self._route
         if before is None:
             return False
         try:
-            now = self._choose(*self._caps.format.require_drm(), self._caps.size)
+            if not self.card.is_master:
+                return False
+            now = routes_for(self, *self._caps.format.require_drm(), self._caps.size)
         except (ChainError, DeviceError):  # nothing is connected: the failure of the commit is the reason to tell
             return False
-        self._mode_is_gone = (now.connector.id, now.mode.raw) != (before.connector.id, before.mode.raw)
+        self._mode_is_gone = (now[0].connector.id, now[0].mode.raw) != (before.connector.id, before.mode.raw)
+        if not self._mode_is_gone and len(now) > 1:  # what passed the trial was refused when it was meant
+            self._refused.add(before.plane.id)
+            return True
         return self._mode_is_gone
 
     def start(self) -> None:
         """Set the mode, with a black picture that the first frame replaces."""
+        with self.shared.lock:
+            self._start()
+
+    def _start(self) -> None:
         if self._started:
             return
         assert self._route is not None
-        if self._before is None:
-            self._before = Snapshot(self._route)
-        self._before.touch([*self._wishes.plane, *self._wishes.connector])
-        if self._screen is None:
-            self._screen = Screen(self.card)
-        self._screen.begin(self._route, self._caps.size, self._wishes)
-        self._started = True
-
-    def stop(self) -> None:
-        """Wait for the flip that is on its way."""
-        if self._scanout is not None and self._scanout.holds:
-            self._scanout.wait()
-
-    def show(self, frame: Frame) -> None:
-        """Show one frame; waits until the one before is on the screen."""
-        self.open()
-        if self._scanout is None:
-            planes = tuple((b.size, frame.components[0][2]) for b in frame.buffers)
-            caps = LinkCaps(frame.format, *frame.size, planes, frame.pool.fourccs[0])
-            self.attach(frame.pool, caps)
-            self.start()
         assert self._scanout is not None
-        self._scanout.show(frame)
+        state = self.shared.crtc(self._route.crtc)
+        fourcc, modifier = self._caps.format.require_drm()
+        chosen, mode = self._route.plane.id, self._route.mode
+        routes = [replace(route, mode=mode) for route in routes_for(self, fourcc, modifier, self._caps.size)]
+        routes.sort(key=lambda route: route.plane.id != chosen)
+        neighbours = self.shared.neighbours(self._route.crtc, self)
+        if not neighbours:
+            routes = [replace(route, mode=self._common_mode()) for route in routes]
+        elif state.mode is not None and state.mode.raw != self._route.mode.raw:
+            routes = [replace(route, mode=state.mode) for route in routes]
+        if state.before is None:
+            state.before = Snapshot(self._route)
+        if self._screen is None:
+            self._screen = Screen(self.shared.commits)
+        if self not in state.active:
+            state.active.append(self)
 
-    def take_out_fence(self) -> Fence | None:
-        """Give the fence of the latest commit (OUT_FENCE_PTR), which signals when that picture is on the screen.
+        def wishes(route: Route) -> Wishes:
+            found = make_wishes(self, route, self._caps)
+            assert state.before is not None
+            state.before.touch(route.plane.id, found.plane)
+            state.before.touch(route.connector.id, [*found.connector, *found.connector_blobs])
+            state.before.touch(route.crtc, [*found.crtc, *found.crtc_blobs])
+            return found
 
-        ``None`` where it was taken already, or without ``out_fence=True``.
-        """
-        extras = self._scanout.extras if self._scanout is not None else None
-        return extras.take_out_fence() if extras is not None else None
-
-    def screenshot(self) -> np.ndarray[Any, Any]:
-        """Read back what the display shows now, through the card's writeback connector.
-
-        Returns
-        -------
-        numpy.ndarray
-            ``(height, width, 4)`` uint8, bytes B, G, R, X.
-
-        Raises
-        ------
-        DeviceError
-            The card has no writeback connector.
-        """
-        from zcore.stages.writeback import capture_screen
-
-        if self._route is None:
-            raise ValueError(f"{self.name} shows nothing yet")
-        return capture_screen(self.card, self._route)
-
-    # Running
-
-    def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
-        """Make what the loop drives."""
-        assert source is not None
-        return DisplayNode(self.name, self.scanout, source, sync=self.sync)
-
-    @property
-    def scanout(self) -> Scanout:
-        """The plane while frames are attached to it."""
-        if self._scanout is None:
-            raise ValueError(f"{self.name} has no frames attached")
-        return self._scanout
-
-    def facts(self) -> dict[str, Any]:
-        """Give the mode, and the time from a frame's timestamp to the flip that showed it."""
-        found: dict[str, Any] = {}
-        if self._route is not None:
-            mode = self._route.mode
-            found["mode"] = f"{mode.width}x{mode.height}@{mode.refresh:.2f}"
-            found["connector"] = self._route.name
-        if self._scanout is not None and self._scanout.latency_count:
-            found["latency_ms_mean"] = self._scanout.latency_sum_ns / self._scanout.latency_count / 1e6
-            found["latency_ms_max"] = self._scanout.latency_max_ns / 1e6
-        return found
+        self._route = self._screen.begin(
+            routes, self._caps.size, wishes, self._scanout, self._framebuffer, over=bool(neighbours)
+        )
+        self.shared.reserve(self._route.crtc, self._route.plane.id, self)
+        state.mode = self._route.mode
+        self._started = True

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import Any
 
 from zcore._drm import Card, Connector, Mode, Plane, Property
+from zcore.edid import Edid, parse_edid
 from zcore.errors import ChainError, NegotiationError
 from zcore.formats import INVALID, LINEAR, Format, UnknownFormatError, by_drm, fourcc_str, modifier_str
+from zcore.stages.kms_options import named_id
 
 CRTC, CONNECTOR, PLANE = 0xCCCCCCCC, 0xC0C0C0C0, 0xEEEEEEEE
 ALLOW_MODESET, TEST_ONLY = 0x0400, 0x0100
 PRIMARY, OVERLAY, CURSOR = 1, 0, 2
 WRITEBACK = 18
+KINDS = {PRIMARY: "primary", OVERLAY: "overlay", CURSOR: "cursor"}
 BROADCOM, PARAMETERS = 0x07, 0x00FF_FFFF_FFFF_FF00
 
-Rectangle = tuple[int, int, int, int]
 CONNECTOR_NAMES = {
     0: "Unknown", 1: "VGA", 2: "DVI-I", 3: "DVI-D", 4: "DVI-A", 5: "Composite", 6: "SVIDEO", 7: "LVDS", 8: "Component",
     9: "DIN", 10: "DP", 11: "HDMI-A", 12: "HDMI-B", 13: "TV", 14: "eDP", 15: "Virtual", 16: "DSI", 17: "DPI",
@@ -44,6 +48,12 @@ class Route:
     def name(self) -> str:
         """Connector's name."""
         return connector_name(self.connector)
+
+
+def read_edid(card: Card, connector: Connector) -> Edid | None:
+    """Read what the monitor tells of itself; ``None`` where there is none, or it tells nothing."""
+    blob = card.properties(connector.id, CONNECTOR).get("EDID")
+    return parse_edid(card.read_blob(blob.value)) if blob is not None and blob.value else None
 
 
 def plane_type(card: Card, plane: Plane) -> int:
@@ -110,18 +120,22 @@ def parse_in_formats(content: bytes) -> dict[int, set[int]]:
     return found
 
 
-def choose_route(
+def choose_routes(
     card: Card,
     *,
     connector: str | int | None = None,
-    mode: tuple[int, int] | str | None = None,
-    plane: int | None = None,
+    mode: tuple[int, int] | str | int | None = None,
+    plane: int | str | None = None,
+    crtc: int | str | None = None,
+    taken: Callable[[int], Container[int]] = lambda crtc: (),
+    avoid: Callable[[int, int], bool] = lambda crtc, connector: False,
+    over: bool = False,
     frame_size: tuple[int, int] | None = None,
     fourcc: int | None = None,
     modifier: int = LINEAR,
     force_mode: bool | None = None,
-) -> Route:
-    """Choose what to show on.
+) -> list[Route]:
+    """Choose what to show on: one route for each plane that could do it, best first.
 
     Parameters
     ----------
@@ -129,10 +143,20 @@ def choose_route(
         Open device.
     connector : str or int, optional
         Name (``HDMI-A-1``) or id; left out: the first that is connected.
-    mode : (int, int) or str, optional
-        Size, or a mode's name; left out: one of the frame's size, else the preferred one.
-    plane : int, optional
-        Id; left out: the first primary plane, else overlay, that has the format.
+    mode : (int, int), str or int, optional
+        Size, a mode's name, or its place in the connector's list; left out: one of the frame's size, else the
+        preferred one.
+    plane : int or str, optional
+        Id; ``primary``, ``overlay``, ``cursor`` or, for the second one, ``overlay-1``; left out: the first primary
+        plane, else overlay, that has the format.
+    crtc : int or str, optional
+        Id, or ``crtc-0``; left out: the one that the connector has, else the first that can drive it.
+    taken : callable
+        Gives the planes of a CRTC that other displays use.
+    avoid : callable
+        Tells whether a CRTC is in use with another connector.
+    over : bool
+        Whether to look among the overlays before the primary plane.
     frame_size : (int, int), optional
         Size of the frames to come.
     fourcc, modifier : int
@@ -144,19 +168,20 @@ def choose_route(
     if not crtcs:
         raise ChainError(f"{card.path} ({card.driver}) has no display part (a render-only device?)")
     chosen = _choose_connector(card, [card.connector(id) for id in connector_ids], connector)
-    crtc_index = _choose_crtc(card, chosen, len(crtcs), crtcs)
+    crtc_index = _choose_crtc(card, chosen, crtcs, crtc, avoid)
     planes = [p for p in card.planes() if p.possible_crtcs >> crtc_index & 1]
-    video = _choose_plane(card, planes, plane, fourcc, modifier)
+    videos = choose_planes(card, planes, plane, fourcc, modifier, taken(crtcs[crtc_index]), over=over)
     present = card.get_crtc(crtcs[crtc_index])[3] if force_mode is False and mode is None else None
-    return Route(
-        card,
-        chosen,
-        crtcs[crtc_index],
-        crtc_index,
-        video,
-        present or _choose_mode(chosen, mode, frame_size, card.path, bool(force_mode)),
-        card.properties(video.id, PLANE),
-    )
+    best = present or _choose_mode(chosen, mode, frame_size, card.path, bool(force_mode))
+    return [
+        Route(card, chosen, crtcs[crtc_index], crtc_index, video, best, card.properties(video.id, PLANE))
+        for video in videos
+    ]
+
+
+def choose_route(card: Card, **options: Any) -> Route:
+    """Choose the best of :func:`choose_routes`."""
+    return choose_routes(card, **options)[0]
 
 
 def _choose_connector(card: Card, connectors: list[Connector], wanted: str | int | None) -> Connector:
@@ -166,6 +191,10 @@ def _choose_connector(card: Card, connectors: list[Connector], wanted: str | int
         for connector in connectors:
             if wanted in (connector.id, connector_name(connector)) or str(connector.id) == wanted:
                 return connector
+        for connector in usable:
+            monitor = read_edid(card, connector)
+            if monitor is not None and isinstance(wanted, str) and wanted.lower() in monitor.names:
+                return connector
         raise ChainError(f"{card.path} has no connector {wanted!r}; it has {names or 'none'}")
     for connector in usable:
         if connector.connected and connector.modes:
@@ -173,30 +202,82 @@ def _choose_connector(card: Card, connectors: list[Connector], wanted: str | int
     raise ChainError(f"nothing is connected to {card.path} ({card.driver}); its connectors: {names or 'none'}")
 
 
-def _choose_crtc(card: Card, connector: Connector, count: int, crtcs: tuple[int, ...]) -> int:
-    possible = [i for i in range(count) if connector.possible_crtcs >> i & 1]
+def _choose_crtc(
+    card: Card,
+    connector: Connector,
+    crtcs: tuple[int, ...],
+    wanted: int | str | None,
+    avoid: Callable[[int, int], bool],
+) -> int:
+    possible = [i for i in range(len(crtcs)) if connector.possible_crtcs >> i & 1]
     if not possible:
         raise ChainError(f"no CRTC of {card.path} can drive {connector_name(connector)}")
+    if wanted is not None:
+        index = crtcs.index(named_id("crtc", wanted, crtcs, card.path))
+        if index not in possible:
+            can = ", ".join(str(crtcs[i]) for i in possible)
+            raise ChainError(f"CRTC {wanted} of {card.path} cannot drive {connector_name(connector)}; these can: {can}")
+        return index
     properties = card.properties(connector.id, CONNECTOR)
     now = properties["CRTC_ID"].value if "CRTC_ID" in properties else 0
-    return next((i for i in possible if crtcs[i] == now), possible[0])
+    if now in crtcs and crtcs.index(now) in possible and not avoid(now, connector.id):
+        return crtcs.index(now)
+    return next((i for i in possible if not avoid(crtcs[i], connector.id)), possible[0])
 
 
-def _choose_plane(card: Card, planes: list[Plane], wanted: int | None, fourcc: int | None, modifier: int) -> Plane:
+def choose_planes(
+    card: Card,
+    planes: list[Plane],
+    wanted: int | str | None,
+    fourcc: int | None,
+    modifier: int,
+    taken: Container[int] = (),
+    *,
+    over: bool = False,
+) -> list[Plane]:
+    """List the planes that could show a format, best first."""
+    kinds = {plane.id: KINDS.get(plane_type(card, plane), "cursor") for plane in planes}
     if wanted is not None:
-        for plane in planes:
-            if plane.id == wanted:
-                return plane
-        raise ChainError(f"{card.path} has no plane {wanted} for this CRTC; it has {[p.id for p in planes]}")
-    by_type = sorted(planes, key=lambda p: {PRIMARY: 0, OVERLAY: 1}.get(plane_type(card, p), 2))
-    able = [plane for plane in by_type if fourcc is None or fourcc in plane.formats]
-    for plane in able:
-        if fourcc is None or takes_modifier(modifiers(card, card.properties(plane.id, PLANE)), fourcc, modifier):
-            return plane
+        found = _named_plane(card, planes, kinds, wanted, taken)
+        if found.id in taken:
+            raise ChainError(f"plane {found.id} of {card.path} is used by another display of this program")
+        return [found]
+    order = ("overlay", "primary", "cursor") if over else ("primary", "overlay", "cursor")
+    free = sorted((p for p in planes if p.id not in taken), key=lambda p: order.index(kinds[p.id]))
+    if not free and planes:
+        raise ChainError(f"all planes of {card.path} for this CRTC are used by displays of this program")
+    able = [plane for plane in free if fourcc is None or fourcc in plane.formats]
+    fine = [
+        plane for plane in able
+        if fourcc is None or takes_modifier(modifiers(card, card.properties(plane.id, PLANE)), fourcc, modifier)
+    ]  # fmt: skip
+    if fine:
+        return fine
     if able and fourcc is not None:
         raise NegotiationError(refused_modifier(card, able[0], fourcc, modifier))
-    have = sorted({fourcc_str(f) for plane in planes for f in plane.formats})
+    have = sorted({fourcc_str(f) for plane in free for f in plane.formats})
     raise NegotiationError(f"no plane of {card.path} shows {fourcc_str(fourcc or 0)}; they show {', '.join(have)}")
+
+
+def _named_plane(
+    card: Card, planes: list[Plane], kinds: dict[int, str], wanted: int | str, taken: Container[int]
+) -> Plane:
+    """Find a plane by its id, by its kind (the first that is free), or by kind and number."""
+    number = int(wanted) if isinstance(wanted, str) and wanted.strip().isdigit() else wanted
+    counts: dict[str, int] = {}
+    names = {}
+    for plane in planes:
+        kind = kinds[plane.id]
+        names[f"{kind}-{counts.setdefault(kind, 0)}"] = plane
+        counts[kind] += 1
+    for name, plane in names.items():
+        if plane.id == number or (isinstance(wanted, str) and wanted.lower() == name):
+            return plane
+    of_kind = [plane for plane in planes if kinds[plane.id] == str(wanted).lower()]
+    if of_kind:
+        return next((plane for plane in of_kind if plane.id not in taken), of_kind[0])
+    known = ", ".join(f"{name} ({plane.id})" for name, plane in names.items())
+    raise ChainError(f"{card.path} has no plane {wanted!r} for this CRTC; it has {known}")
 
 
 def refused_modifier(card: Card, plane: Plane, fourcc: int, modifier: int) -> str:
@@ -211,12 +292,16 @@ def refused_modifier(card: Card, plane: Plane, fourcc: int, modifier: int) -> st
 
 def _choose_mode(
     connector: Connector,
-    wanted: tuple[int, int] | str | None,
+    wanted: tuple[int, int] | str | int | None,
     frame_size: tuple[int, int] | None,
     path: str,
     exact: bool,
 ) -> Mode:
     modes = connector.modes
+    if isinstance(wanted, int):
+        if not 0 <= wanted < len(modes):
+            raise NegotiationError(f"{connector_name(connector)} of {path} has {len(modes)} modes, no number {wanted}")
+        return modes[wanted]
     if isinstance(wanted, str) and "x" in wanted and wanted not in {m.name for m in modes}:
         width, _, rest = wanted.partition("x")
         if width.isdigit() and rest.isdigit():
@@ -237,49 +322,3 @@ def _choose_mode(
             f"force_modesetting asks for; it has {listed}"
         )
     return next((m for m in modes if m.preferred), modes[0])
-
-
-def placements(
-    frame: tuple[int, int],
-    screen: tuple[int, int],
-    area: Rectangle | None = None,
-    *,
-    can_scale: bool = True,
-    turned: bool = False,
-) -> list[tuple[Rectangle, Rectangle]]:
-    """List the ways to place a picture, best first, as ``(source, target)`` rectangles in pixels.
-
-    Scaled as large as fits with its aspect kept; then, for planes that cannot scale, in the middle at its own size and
-    cut at the edges, with the cut on even pixels as 4:2:0 needs it.
-
-    Parameters
-    ----------
-    area : (int, int, int, int), optional
-        Left, top, width and height of the part of the screen to fill; left out: all of it.
-    can_scale : bool
-        False leaves the scaled way out.
-    turned : bool
-        Whether the plane turns the picture by 90 or 270 degrees.
-    """
-    left, top, room, height_room = _within(area, screen)
-    across, down = (frame[1], frame[0]) if turned else frame
-    scale = min(room / across, height_room / down)
-    width, height = max(1, min(room, round(across * scale))), max(1, min(height_room, round(down * scale)))
-    target = left + (room - width) // 2, top + (height_room - height) // 2, width, height
-    scaled = (0, 0, *frame), target
-    width, height = min(across, room), min(down, height_room)
-    x, y = (across - width) // 2 & ~1, (down - height) // 2 & ~1
-    cut = (y, x, height, width) if turned else (x, y, width, height)
-    middle = cut, (left + (room - width) // 2, top + (height_room - height) // 2, width, height)
-    return [scaled, middle] if can_scale and scaled != middle else [middle]
-
-
-def _within(area: Rectangle | None, screen: tuple[int, int]) -> Rectangle:
-    """Cut an area at the edges of the screen."""
-    if area is None:
-        return 0, 0, *screen
-    left, top = max(area[0], 0), max(area[1], 0)
-    right, bottom = min(area[0] + area[2], screen[0]), min(area[1] + area[3], screen[1])
-    if right <= left or bottom <= top:
-        raise NegotiationError(f"the rectangle {area} lies outside of the screen, which has {screen[0]}x{screen[1]}")
-    return left, top, right - left, bottom - top

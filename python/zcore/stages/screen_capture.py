@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from zcore._chain import Link, Node
+from zcore._commits import Commits
 from zcore._drm import Card
 from zcore._gem import Framebuffer, add_framebuffer, allocate_dumb
 from zcore._pool import Pool
@@ -17,7 +18,7 @@ from zcore.errors import ChainError, DeviceError, NegotiationError, make_error
 from zcore.formats import LINEAR, Format, find
 from zcore.stages.base import LinkCaps, Pad, Sizes, SourceMixin, Stage, make_pool
 from zcore.stages.display import Display
-from zcore.stages.kms_screen import Screen, Wishes
+from zcore.stages.kms_screen import Screen
 from zcore.stages.kms_setup import CRTC, Route, choose_route
 from zcore.stages.kms_snapshot import Snapshot
 from zcore.stages.writeback import Writeback
@@ -193,7 +194,7 @@ class ScreenCapture(Stage, SourceMixin):
         self._open = False
         try:
             if before is not None and card is not None and card.fd.owned_here:
-                before.restore()
+                before.restore(Commits(card))
         finally:
             if screen is not None:
                 screen.close()
@@ -211,7 +212,8 @@ class ScreenCapture(Stage, SourceMixin):
     def writeback(self) -> Writeback:
         """The connector."""
         if self._writeback is None:
-            self._writeback = Writeback(self.card, self._route())
+            shared = self.display.shared.commits if self.display is not None else None
+            self._writeback = Writeback(self.card, self._route(), shared)
         return self._writeback
 
     def offers(self) -> Sequence[Format]:
@@ -258,8 +260,8 @@ class ScreenCapture(Stage, SourceMixin):
                 )
         elif self._needs_mode(writeback.route):
             self._before = self._before or Snapshot(writeback.route)
-            self._screen = self._screen or Screen(self.card)
-            self._screen.begin(writeback.route, writeback.size, Wishes())
+            self._screen = self._screen or Screen(writeback.commits)
+            self._screen.begin_black(writeback.route, writeback.size)
         writeback.attach()
         self._dark = writeback.in_place_of_the_screen
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from zcore._commit_alone import commit_alone
+from zcore._commits import Commits
 from zcore._drm import Card
 from zcore._fence import Fence
 from zcore._gem import add_framebuffer, allocate_dumb
@@ -30,6 +32,8 @@ class Writeback:
         DRM master.
     route : Route
         Whose CRTC is to be read.
+    commits : Commits, optional
+        Of the card, where displays show something on it: theirs are waited for.
 
     Raises
     ------
@@ -37,8 +41,9 @@ class Writeback:
         The card has none.
     """
 
-    def __init__(self, card: Card, route: Route):
+    def __init__(self, card: Card, route: Route, commits: Commits | None = None):
         self.card, self.route = card, route
+        self.commits = commits if commits is not None else Commits(card)
         self.connector = _find_connector(card, route)
         self.properties = card.properties(self.connector, CONNECTOR)
         self._back: dict[int, dict[int, int]] = {}
@@ -94,21 +99,25 @@ class Writeback:
         join = {self.connector: {ours: self.route.crtc}}
         back = {self.connector: {ours: 0}}
         try:
-            self.card.commit(join, ALLOW_MODESET)
+            self.commit(join)
         except DeviceError as error:
             if error.errno != errno.EINVAL:
                 raise
-            self.card.commit(join | {screen: {theirs: 0}}, ALLOW_MODESET)
+            self.commit(join | {screen: {theirs: 0}})
             back[screen] = {theirs: self.route.crtc}
         self._back = back
         _in_use.add((self.card, self.connector))
+
+    def commit(self, settings: dict[int, dict[int, int]]) -> None:
+        """Commit something beside what displays commit, and wait for it."""
+        commit_alone(self.commits, self.route.crtc, settings, ALLOW_MODESET)
 
     def detach(self) -> None:
         """Give the CRTC back to the screen; a second call does nothing."""
         back, self._back = self._back, {}
         if back:
             _in_use.discard((self.card, self.connector))
-            self.card.commit(back, ALLOW_MODESET)
+            self.commit(back)
 
     @property
     def in_place_of_the_screen(self) -> bool:
@@ -116,7 +125,9 @@ class Writeback:
         return len(self._back) > 1
 
 
-def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray[Any, Any]:
+def capture_screen(
+    card: Card, route: Route, timeout: float = 5.0, *, commits: Commits | None = None
+) -> np.ndarray[Any, Any]:
     """Let the card write what it scans out into a buffer, once.
 
     A card that cannot do both at once leaves the screen dark for that frame.
@@ -129,13 +140,15 @@ def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray
         Whose CRTC is to be read.
     timeout : float
         Seconds to wait for the card.
+    commits : Commits, optional
+        Those of the card's displays, whose frames must not come between.
 
     Returns
     -------
     numpy.ndarray
         ``(height, width, 4)`` uint8, bytes B, G, R, X; a copy of its own.
     """
-    writeback = Writeback(card, route)
+    writeback = Writeback(card, route, commits)
     width, height = writeback.size
     buffer, pitch = allocate_dumb(card, width, height, 32)
     assert XRGB.drm is not None
@@ -147,7 +160,7 @@ def capture_screen(card: Card, route: Route, timeout: float = 5.0) -> np.ndarray
     }
     try:
         writeback.attach()
-        card.commit({writeback.connector: job}, ALLOW_MODESET)
+        writeback.commit({writeback.connector: job})
         with Fence.adopt(written.value) as done:
             if not done.wait(timeout):
                 raise make_error(110, "writeback fence", card.path, "the card did not write the picture back")

@@ -1,0 +1,13 @@
+from typing import final
+
+from zcore._drm import Card
+
+@final
+class Commits:
+    def __init__(self, card: Card, *, legacy: bool = False) -> None: ...
+    @property
+    def card(self) -> Card: ...
+    @property
+    def legacy(self) -> bool: ...
+    @property
+    def lane_count(self) -> int: ...

@@ -1,0 +1,8 @@
+# One atomic commit of the frames of some planes, with all that goes along with them.
+from libc.stdint cimport uint32_t, uint64_t
+
+from zcore._commits cimport Lane
+
+
+# NONBLOCK, with an event; 0 or -errno.
+cdef int commit_lanes(int card, uint32_t crtc, Lane **members, int count, uint64_t number, bint asynchronous) noexcept nogil
