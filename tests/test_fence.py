@@ -82,6 +82,8 @@ def test_deadline_is_a_hint(fake_kernel):
 def test_only_sync_files_are_taken(fake_kernel):
     with pytest.raises(TypeError, match=r"Fence\.adopt"):
         Fence()
+    with pytest.raises(TypeError, match="not str"):
+        Fence.dup("3")
     reader, writer = os.pipe()
     _, buffer = new_buffer(fake_kernel)
     for number in (reader, buffer.fd):

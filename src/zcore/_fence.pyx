@@ -111,6 +111,8 @@ cdef class Fence:
         ValueError
             It is no sync_file.
         """
+        if not isinstance(fd, int) and not hasattr(fd, "fileno"):
+            raise TypeError(f"a fence is a descriptor, or an object with fileno(), not {type(fd).__name__}")
         number = fd if isinstance(fd, int) else fd.fileno()
         refuse_others(number)
         return fence_take(check(sys_dup(number), "dup", f"fd {number}"))

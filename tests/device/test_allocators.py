@@ -7,7 +7,7 @@ import pytest
 import zcore
 from testbed import debugfs, drivers
 
-SIZE = (320, 240)
+SIZE = (640, 480)
 
 
 @pytest.mark.parametrize(

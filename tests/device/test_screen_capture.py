@@ -19,11 +19,15 @@ def test_each_picture_of_a_display_is_captured(vkms):
     capture = ScreenCapture(screen, num_buffers=6)
     chain = zcore.Chain(source, screen, capture, sink, links=[(source, screen), (capture, sink)])
     chain.start()
-    for number in range(1, 7):
-        source.push(np.full((480, 640, 4), number, np.uint8))
-        wait_for(lambda n=number: len(seen) == n)
-    source.end_of_stream()
-    report = chain.wait()
+    try:
+        for number in range(1, 7):
+            wait_for(lambda: capture.idle)
+            source.push(np.full((480, 640, 4), number, np.uint8))
+            wait_for(lambda n=number: len(seen) == n)
+        source.end_of_stream()
+        report = chain.wait()
+    finally:
+        chain.stop()
     assert [value for value, _ in seen] == [1, 2, 3, 4, 5, 6]
     times = [time for _, time in seen]
     assert times == sorted(times)
@@ -36,8 +40,10 @@ def test_a_chain_of_its_own_follows_a_display_that_plays(vkms):
     playing = zcore.Chain(zcore.TestSource("XR24", SIZE, rate=60), screen)
     with playing:
         playing.start(stall_timeout=60)
-        report = zcore.Chain(ScreenCapture(screen, rate=20), zcore.FakeSink()).run(frames=5, stall_timeout=60)
-        playing.stop()
+        try:
+            report = zcore.Chain(ScreenCapture(screen, rate=20), zcore.FakeSink()).run(frames=5, stall_timeout=60)
+        finally:
+            playing.stop()
         shown = playing.wait()
     assert report.frames == 5
     assert report.zero_copy
