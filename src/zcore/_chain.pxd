@@ -66,6 +66,7 @@ cdef class Loop:
     cdef int event_bells[MAX_NODES]  # per node: the bell of the events that it may have to look for
     cdef object interruption
 
+    cdef int check_index(self, int index) except -1
     cdef int spin(self, int stall_ms, int signal_fd) noexcept nogil
     cdef int pass_over_nodes(self) noexcept nogil
     cdef bint finished(self) noexcept nogil

@@ -9,30 +9,11 @@ from libc.string cimport memset
 from zcore._errors cimport check
 from zcore._pool cimport Core, Pool, Slot, slot_drop
 from zcore._sys cimport atomic_add, atomic_load, atomic_store, sys_close, sys_notify, sys_read
+from zcore.uapi.epoll cimport (
+    EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLPRI,
+    epoll_create1, epoll_ctl, epoll_event, epoll_wait, eventfd,
+)
 
-
-cdef extern from "<sys/epoll.h>" nogil:
-    enum:
-        EPOLL_CLOEXEC
-        EPOLL_CTL_ADD
-        EPOLL_CTL_DEL
-        EPOLL_CTL_MOD
-        EPOLLIN
-        EPOLLPRI
-    union epoll_data:
-        uint32_t u32
-    struct epoll_event:
-        uint32_t events
-        epoll_data data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
-    int epoll_wait(int epoll, epoll_event *events, int count, int timeout)
-
-cdef extern from "<sys/eventfd.h>" nogil:
-    int eventfd(unsigned int initial, int flags)
-    enum:
-        EFD_CLOEXEC
-        EFD_NONBLOCK
 
 cdef extern from *:
     """
@@ -202,23 +183,25 @@ cdef class Loop:
         event.data.u32 = tag
         check(zc_errno(epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event)), "EPOLL_CTL_ADD", "chain")
 
-    def watch_pool(self, int index, bell):
-        """Wake up for node `index` when a slot of the pool with this bell comes back while the node starves."""
+    cdef int check_index(self, int index) except -1:
         if not 0 <= index < self.node_count:
             raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
+        return 0
+
+    def watch_pool(self, int index, bell):
+        """Wake up for node `index` when a slot of the pool with this bell comes back while the node starves."""
+        self.check_index(index)
         self.bells[index] = bell
         self.watch(bell, TAG_BELL + index)
 
     def set_followers(self, int index, uint32_t followers):
         """Say, as bits, which nodes are behind node `index`: when it pauses, the run ends as soon as these are done."""
-        if not 0 <= index < self.node_count:
-            raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
+        self.check_index(index)
         self.followers[index] = followers
 
     def watch_events(self, int index, bell):
         """Wake up node `index` with EPOLLPRI when another reader took an event that is meant for it."""
-        if not 0 <= index < self.node_count:
-            raise IndexError(f"the chain has {self.node_count} nodes, not {index}")
+        self.check_index(index)
         self.event_bells[index] = bell
         self.watch(bell, TAG_EVENT + index)
 
