@@ -44,7 +44,7 @@ def test_kind_says_where_it_comes_from(machine, kind, allocator):
     assert allocate(4096, kind).allocator == allocator
 
 
-@pytest.mark.proves("DMA_BUF_SET_NAME_B")
+@pytest.mark.proves("DMA_BUF_SET_NAME")
 def test_name_reaches_the_kernel(machine):
     buffers = [allocate_udmabuf(4096, "one"), allocate_heap(4096, name="two")]
     assert [machine.buffers[buffer.identity].name for buffer in buffers] == ["one", "two"]
