@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from zcore.following import follow
 from zcore.graph import Graph
 from zcore.ledger import Ledger
 from zcore.negotiate import Plan, Planner
+from zcore.persistence import check_fruit, is_strict
 from zcore.reappear import WaitEndedError
 from zcore.report import Report, joined
 from zcore.running import Runner
@@ -22,8 +22,6 @@ from zcore.stages.base import SinkMixin, SourceMixin, Stage
 from zcore.stages.codec import Decode
 from zcore.stages.flow import Passing
 from zcore.wiring import Wiring
-
-FRUITLESS = 4  # plans without a frame until a chain that is planned again and again is given up
 
 
 class Chain:
@@ -105,7 +103,7 @@ class Chain:
         """
         if self._plan is not None:
             return self._plan
-        strict = self._strict(require_zero_copy)
+        strict = is_strict(require_zero_copy, self.require_zero_copy)
         try:
             for stage in self.graph.stages:
                 if not stage.is_open:
@@ -132,12 +130,6 @@ class Chain:
             self._opened.append(other)
             self.graph = self.graph.with_stand_in(stage, other)
             other.open()
-
-    def _strict(self, asked: bool | None) -> bool:
-        for answer in (asked, self.require_zero_copy):
-            if answer is not None:
-                return answer
-        return os.environ.get("ZCORE_REQUIRE_ZERO_COPY", "0") not in ("", "0")
 
     # Running
 
@@ -191,7 +183,7 @@ class Chain:
                 if not why or self._stop_asked:
                     return joined(reports, replanned)
                 replanned.append(f"after {sum(report.frames for report in reports)} frames: {why}")
-                _check_fruit(reports, why)
+                check_fruit(reports, why)
                 for source in self.graph.sources:
                     given[source] = given.get(source, 0) + wiring.given(source)
                 self._drop_plan()
@@ -241,7 +233,7 @@ class Chain:
                 self._drive(wiring, stall_timeout)
                 while wiring.paused() and not self._stop_asked:
                     reports.append(self._ledger.report(time.monotonic() - started, self.graph, wiring))
-                    self._follow(wiring, reports, replanned, self._strict(strict))
+                    self._follow(wiring, reports, replanned, is_strict(strict, self.require_zero_copy))
                     started = time.monotonic()
                     self._drive(wiring, stall_timeout)
             except DeviceError as error:
@@ -283,7 +275,7 @@ class Chain:
             size = "x".join(map(str, stage.stream.planned.size))
             why = f"the stream of {stage.name} is {size} now"
             replanned.append(f"after {sum(report.frames for report in reports)} frames: {why}")
-            _check_fruit(reports, why, stage.name)
+            check_fruit(reports, why, stage.name)
 
     def _order(self, plan: Plan) -> list[Stage]:
         """Sinks first."""
@@ -404,13 +396,3 @@ class Chain:
     def __exit__(self, *_: object) -> None:
         self._kept_open = False
         self.close()
-
-
-def _check_fruit(reports: list[Report], why: str, name: str = "") -> None:
-    """Give up a chain that is planned again and again without a frame in between, or one into the stage of a name."""
-    moved = [
-        report.frames or any(stage.frames_in for stage in report.stages if stage.name == name)
-        for report in reports[-FRUITLESS:]
-    ]
-    if len(reports) >= FRUITLESS and not any(moved):
-        raise ChainError(f"planned again {FRUITLESS} times without a frame in between; {why}")
