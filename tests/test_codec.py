@@ -11,7 +11,8 @@ from fakekernel.v4l2_codec import HEADER, KEYFRAME, PFRAME
 from fakekernel.v4l2_queue import DMABUF
 from zcore import devices
 from zcore.formats import UnknownFormatError, find
-from zcore.stages.codec import Decode, Encode
+from zcore.stages.codec import Decode
+from zcore.stages.encode import Encode
 
 PIXELS = 64 * 16 * 3 // 2
 ENCODER, DECODER = "/dev/video1", "/dev/video2"

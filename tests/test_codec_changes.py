@@ -10,7 +10,8 @@ import zcore
 from codec_rig import OTHER, SIZE, Camera, CodedSource, Kept, coded, decoder, encoder, stream
 from fakekernel import FakeCard
 from fakekernel.kernel import Refusal
-from zcore.stages.codec import Decode, Encode
+from zcore.stages.codec import Decode
+from zcore.stages.encode import Encode
 
 DECODER = "/dev/video2"
 

@@ -6,9 +6,9 @@ import zcore
 from codec_rig import Camera, Kept, encoder
 from fakekernel.v4l2_codec import KEYFRAME
 from zcore.formats import FORMATS, UnknownFormatError
-from zcore.stages.codec import Encode
 from zcore.stages.codec_base import find_codec
 from zcore.stages.codec_options import FAMILIES, OPTIONS, option_controls
+from zcore.stages.encode import Encode
 
 ENCODER = "/dev/video1"
 

@@ -11,9 +11,10 @@ from zcore import devices
 from zcore.caps import Caps
 from zcore.pipeline import LaunchError, Registry, codec_elements, codecs, draw, launch, mux_elements, parse, present
 from zcore.stages.capture import Capture
-from zcore.stages.codec import Decode, Encode
+from zcore.stages.codec import Decode
 from zcore.stages.convert import Convert
 from zcore.stages.display import Display
+from zcore.stages.encode import Encode
 
 # Defaults of elements are GStreamer's. These stages have none, or write "unset" otherwise.
 UNSET = {

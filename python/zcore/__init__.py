@@ -48,10 +48,11 @@ from zcore.report import LinkReport, Report, StageReport
 from zcore.stages.app import AppSink, AppSource
 from zcore.stages.callback import Callback
 from zcore.stages.capture import Capture
-from zcore.stages.codec import Decode, Encode
+from zcore.stages.codec import Decode
 from zcore.stages.convert import Convert
 from zcore.stages.demux_source import DemuxSource
 from zcore.stages.display import Display
+from zcore.stages.encode import Encode
 from zcore.stages.fakes import FakeSink, FakeSource
 from zcore.stages.files import FileSink, FileSource
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee

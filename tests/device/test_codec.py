@@ -10,7 +10,8 @@ from plain_codec import plain_decode
 import zcore
 from testbed import debugfs, drivers
 from zcore import devices
-from zcore.stages.codec import Decode, Encode
+from zcore.stages.codec import Decode
+from zcore.stages.encode import Encode
 from zcore.stages.output import Output
 
 SIZE = (640, 480)

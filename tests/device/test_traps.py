@@ -101,7 +101,7 @@ def test_linear_layout_by_its_drm_name(vivid, vkms):
 def test_coded_frames_for_a_display(vivid, vkms):
     """What an encoder gives cannot be shown."""
     with drivers.vicodec() as nodes:
-        from zcore.stages.codec import Encode
+        from zcore.stages.encode import Encode
 
         encoder = Encode(nodes.one(name="stateful-encoder").path, codec="FWHT", name="encoder")
         refused(

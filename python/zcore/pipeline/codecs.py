@@ -97,7 +97,7 @@ def _codec(name: str, kind: str, codec: str, path: str, format: Format | None = 
         f"V4L2 {title} {'Encoder' if encodes else 'Decoder'}",
         f"Codec/{'Encoder' if encodes else 'Decoder'}/Video/Hardware",
         f"{'Encodes' if encodes else 'Decodes'} {title} with a V4L2 mem-to-mem device",
-        f"zcore.stages.codec:{'Encode' if encodes else 'Decode'}",
+        "zcore.stages.encode:Encode" if encodes else "zcore.stages.codec:Decode",
         filters((SHARED, RAW), coded) if encodes else filters(coded, (SHARED, RAW)),
         m2m_properties(meaning),
         partial(_arguments, path, formats[0]),
