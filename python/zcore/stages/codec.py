@@ -17,8 +17,6 @@ from zcore.stages.controls import Value
 from zcore.stages.decoder_stream import Stream
 from zcore.stages.v4l2_pad import V4l2Pad, asked_code
 
-"""Controls of devices that encoders in software have, too."""
-
 
 class Decode(Codec):
     """A V4L2 decoder: it takes a coded stream and gives pixels.
