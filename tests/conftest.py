@@ -3,9 +3,13 @@
 import gc
 import os
 
+import hypothesis
 import pytest
 
 from zcore import _sys
+
+hypothesis.settings.register_profile("zcore", deadline=None)  # machines are busy: no test is about time
+hypothesis.settings.load_profile("zcore")
 
 
 def open_descriptors():
