@@ -78,7 +78,7 @@ def test_value_that_the_driver_has_not_is_refused_with_those_it_has(fake_kernel)
             stage.control("nothing")
 
 
-@pytest.mark.proves("VIDIOC_S_EXT_CTRLS", "dev-encoder:runtime-controls")
+@pytest.mark.proves("VIDIOC_S_EXT_CTRLS", "dev-encoder:parameters", "dev-encoder:force-key-frame")
 def test_controls_change_while_it_runs(fake_kernel):
     camera = Camera(fake_kernel)
     coder = encoder(fake_kernel)

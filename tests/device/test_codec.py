@@ -127,7 +127,7 @@ def test_encoder_and_decoder_in_front_of_a_display(vivid, plain, vkms):
     assert np.array_equal(shown[..., :3], expected[..., :3])
 
 
-@pytest.mark.proves("v4l2-buffers:restart")
+@pytest.mark.proves("v4l2-buffers:restart", "dev-encoder:reset")
 def test_runs_again(vivid, codecs):
     kept = Kept()
     chain = zcore.Chain(still(vivid, "NV12"), Encode(codecs[0]), Decode(codecs[1], format="NV12"), kept.stage)
@@ -188,9 +188,13 @@ def test_controls_reach_the_codec(plain):
         Encode(plain[0], bitrate=1000).open()
 
 
+@pytest.mark.proves("dev-encoder:capabilities", "dev-decoder:capabilities")
 def test_codecs_are_found(plain):
     found = {(device.kind, device.format.name): device.path for device in devices.codec_devices()}
     assert found == {("enc", "FWHT"): plain[0], ("dec", "FWHT"): plain[1]}  # and not the stateless one
+    with Encode(plain[0]) as encode, Decode(plain[1]) as decode:
+        taken, given = ({fmt.name for fmt in listed} for listed in (encode.accepts(), decode.offers()))
+    assert {"NV12", "YUV420", "YUYV", "BGRX"} <= taken & given
     kept = Kept()
     zcore.Chain(moving("NV12"), Encode(), Decode(format="NV12"), kept.stage).run(frames=2)
     assert len(kept.payloads) == 2

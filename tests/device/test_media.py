@@ -33,6 +33,7 @@ def shapes(path, count=2, **options):
     return found
 
 
+@pytest.mark.proves("media-controller:topology")
 @pytest.mark.proves("MEDIA_IOC_DEVICE_INFO", "MEDIA_IOC_G_TOPOLOGY", "VIDIOC_SUBDEV_QUERYCAP")
 def test_graph_of_vimc(vimc):
     media = zcore.media_device_of(vimc[RAW])
@@ -47,6 +48,7 @@ def test_graph_of_vimc(vimc):
         media.entity("Scalar")
 
 
+@pytest.mark.proves("dev-subdev:formats", "VIDIOC_SUBDEV_G_FRAME_INTERVAL")
 @pytest.mark.proves("VIDIOC_SUBDEV_G_FMT", "VIDIOC_SUBDEV_S_FMT", "VIDIOC_SUBDEV_ENUM_MBUS_CODE")
 @pytest.mark.proves("VIDIOC_SUBDEV_ENUM_FRAME_SIZE", "VIDIOC_SUBDEV_G_SELECTION", "VIDIOC_SUBDEV_S_SELECTION")
 def test_pads(vimc):
@@ -66,7 +68,7 @@ def test_pads(vimc):
     assert apply_formats(media, told[0]) == told
 
 
-@pytest.mark.proves("MEDIA_IOC_SETUP_LINK")
+@pytest.mark.proves("MEDIA_IOC_SETUP_LINK", "media-controller:links")
 def test_links(vimc):
     media = zcore.media_device_of(vimc[RGB])
     apply_links(media, "'Debayer A':1->'Scaler':0[0], 'Debayer B':1->'Scaler':0[1]")
@@ -81,6 +83,7 @@ def test_links(vimc):
             again.set_link(again.link(again.pad("Debayer B", 1), again.pad("Scaler", 0)), False)
 
 
+@pytest.mark.proves("dev-subdev:validation")
 def test_stream_that_cannot_start_names_the_pads(vimc):
     with pytest.raises(zcore.DeviceError, match=r"EPIPE.*'Sensor A':0 gives RGB888_1X24.*'Debayer A':0 takes SRGGB8"):
         shapes(vimc[RGB])
@@ -95,6 +98,7 @@ def test_stream_that_cannot_start_names_the_pads(vimc):
     ]
 
 
+@pytest.mark.proves("dev-subdev:formats")
 def test_each_node_with_one_call(vimc):
     assert shapes(vimc[RAW], media="SRGGB8_1X8/320x240") == [(240, 320)] * 2
     assert shapes(vimc["Raw Capture 1"], media=True, size=(160, 120)) == [(120, 160)] * 2
@@ -135,6 +139,7 @@ def test_command(vimc, capsys):
     assert cli.main(["media", path, "'Scaler':0 [fmt:RGB88_1X24/64x64]"]) == 2
 
 
+@pytest.mark.proves("media-controller:topology")
 @pytest.mark.parametrize("driver", ["vivid", "vicodec", "visl", "vim2m"])
 def test_nodes_that_belong_together(driver):
     options = {"n_devs": 2, "node_types": 0x101} if driver == "vivid" else {}
