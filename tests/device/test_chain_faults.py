@@ -116,7 +116,7 @@ def test_dropped_buffers_are_counted_and_the_rest_arrives(nodes, account):
     del run
 
 
-@pytest.mark.proves("dev-decoder:seek-flush")
+@pytest.mark.proves("dev-decoder:seek-flush", "dev-encoder:parameters")
 def test_seek_and_bitrate_in_the_middle(nodes, account):
     run = Run(nodes)
     with run.chain:

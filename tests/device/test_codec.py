@@ -68,8 +68,8 @@ def still(vivid, raw):
 def test_camera_to_encoder(vivid, codecs, raw):
     kept = Kept()
     chain = zcore.Chain(zcore.Capture(vivid, raw, SIZE, rate=60), Encode(codecs[0]), kept.stage)
-    assert_no_copy(chain.run(frames=20, require_zero_copy=True), 20)
-    assert len(kept.payloads) == 20
+    assert_no_copy(chain.run(frames=8, require_zero_copy=True), 8)
+    assert len(kept.payloads) == 8
     assert all(payload.startswith(MAGIC) for payload in kept.payloads)
     assert kept.times == sorted(set(kept.times))
 
@@ -81,14 +81,14 @@ def test_every_direction_of_import(vivid, codecs):
     ):  # fmt: skip
         kept = Kept()
         chain = zcore.Chain(still(vivid, "NV12"), Encode(codecs[0], **options), kept.stage)
-        report = chain.run(frames=6, require_zero_copy=True)
-        assert (report.frames, len(kept.payloads)) == (6, 6), options
+        report = chain.run(frames=4, require_zero_copy=True)
+        assert (report.frames, len(kept.payloads)) == (4, 4), options
 
 
 @pytest.mark.proves("dev-decoder:decoding", "dev-encoder:encoding")
 @pytest.mark.parametrize("raw", RAW)
 def test_moving_pictures_decode_as_a_plain_decoder_does(plain, raw):
-    frames = 25
+    frames = 12
     coded, seen = Kept(), Kept()
     zcore.Chain(moving(raw), Encode(plain[0]), coded.stage).run(frames=frames)
     chain = zcore.Chain(moving(raw), Encode(plain[0]), Decode(plain[1], format=raw), seen.stage)
@@ -102,7 +102,7 @@ def test_moving_pictures_decode_as_a_plain_decoder_does(plain, raw):
 
 @pytest.mark.parametrize("raw", ["NV12", "XR24"])
 def test_camera_to_encoder_to_decoder(vivid, plain, raw):
-    frames = 25
+    frames = 12
     coded, seen = Kept(), Kept()
     zcore.Chain(still(vivid, raw), Encode(plain[0]), coded.stage).run(frames=frames)
     chain = zcore.Chain(still(vivid, raw), Encode(plain[0]), Decode(plain[1], format=raw), seen.stage)
@@ -112,7 +112,7 @@ def test_camera_to_encoder_to_decoder(vivid, plain, raw):
 
 
 def test_encoder_and_decoder_in_front_of_a_display(vivid, plain, vkms):
-    frames = 20
+    frames = 8
     coded = Kept()
     zcore.Chain(still(vivid, "XR24"), Encode(plain[0]), coded.stage).run(frames=frames)
     display = zcore.Display("vkms", mode=SIZE)
@@ -154,7 +154,7 @@ def test_nothing_is_left_behind(plain):
 
     cycle()
     before = standing()
-    for _ in range(10):
+    for _ in range(4):
         cycle()
     assert standing() == before
 
