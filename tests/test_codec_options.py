@@ -3,10 +3,11 @@
 import pytest
 
 import zcore
-from codec_rig import Camera, Kept, encoder
+from codec_rig import Camera, CodedSource, Kept, decoder, encoder
 from fakekernel.v4l2_codec import KEYFRAME
 from zcore.formats import FORMATS, UnknownFormatError
-from zcore.stages.codec import Encode
+from zcore.stages.base import Sizes
+from zcore.stages.codec import Decode, Encode
 from zcore.stages.codec_base import find_codec
 from zcore.stages.codec_options import FAMILIES, OPTIONS, option_controls
 
@@ -105,3 +106,17 @@ def test_key_frame_that_cannot_be_forced(fake_kernel):
         Encode(ENCODER).force_key_frame()
     with Encode(ENCODER) as stage, pytest.raises(zcore.ChainError, match="no control 'force_key_frame'"):
         stage.force_key_frame()
+
+
+def test_size_that_the_codec_at_the_end_has_not(fake_kernel):
+    """The stages between can do any size: so the one that cannot is told."""
+
+    class File(CodedSource):
+        def output_sizes(self, fmt):
+            return Sizes.of(self.caps_size)
+
+    decoder(fake_kernel)
+    encoder(fake_kernel).frame_sizes = [(128, 64)]
+    row = [File([]), Decode("/dev/video2"), Encode(ENCODER), zcore.FakeSink()]
+    with pytest.raises(zcore.ZeroCopyError, match=r"gives 64x16, .*, but behind it only 128x64 can go to encode\d+"):
+        zcore.Chain(*row).run(require_zero_copy=True)
