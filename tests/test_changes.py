@@ -1,11 +1,14 @@
 """A display whose mode goes away, and a source that changes, while a chain runs on the fake kernel."""
 
 import errno
+import gc
+import threading
+import weakref
 
 import pytest
 
 import zcore
-from fakekernel import FakeCard
+from fakekernel import FakeCamera, FakeCard
 from fakekernel.kernel import Refusal
 
 CARD = "/dev/dri/card0"
@@ -55,3 +58,28 @@ def test_failure_without_another_mode_is_told(fake_kernel):
         zcore.Chain(zcore.TestSource("XR24", (64, 16)), zcore.Display(CARD, plane="primary")).run(frames=20)
     assert caught.value.report.frames <= 5
     del caught
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_error_ends_with_who_looks_at_it(fake_kernel, background):
+    """And with it the buffers that its traceback names; nobody has to wait for the garbage collector."""
+    camera = FakeCamera(fake_kernel)
+    camera.auto = 5
+    chain = zcore.Chain(zcore.Capture("/dev/video0"), zcore.FakeSink())
+    seen = None
+    gc.disable()
+    try:
+        try:
+            if background:
+                chain.start()
+                threading.Timer(0.05, camera.unplug).start()
+                chain.wait(30)
+            else:
+                threading.Timer(0.05, camera.unplug).start()
+                chain.run()
+        except zcore.DeviceGoneError as error:
+            seen = weakref.ref(error)
+        assert seen is not None
+        assert seen() is None
+    finally:
+        gc.enable()

@@ -8,7 +8,7 @@ import pytest
 import zcore
 from codec_rig import Camera, CodedSource, Kept, coded, decoder, encoder, picture, planar420
 from fakekernel.v4l2_codec import HEADER, KEYFRAME, PFRAME
-from fakekernel.v4l2_queue import DMABUF
+from fakekernel.v4l2_queue import CAPTURE, DMABUF, OUTPUT
 from zcore import devices
 from zcore.formats import UnknownFormatError, find
 from zcore.stages.codec import Decode
@@ -56,7 +56,7 @@ def test_drain_gives_what_the_encoder_kept_back(fake_kernel, delay, frames):
     assert fake_kernel.count("VIDIOC_ENCODER_CMD") == 1
 
 
-@pytest.mark.proves("T23")
+@pytest.mark.proves("T23", "dev-encoder:drain-no-command")
 def test_encoder_without_a_drain_is_waited_for(fake_kernel):
     camera = Camera(fake_kernel)
     encoder(fake_kernel).commands = False
@@ -65,6 +65,7 @@ def test_encoder_without_a_drain_is_waited_for(fake_kernel):
     assert len(kept.payloads) == 5
 
 
+@pytest.mark.proves("dev-encoder:drain-empty")
 def test_nothing_in_is_nothing_out(fake_kernel):
     camera = Camera(fake_kernel)
     encoder(fake_kernel)
@@ -75,12 +76,21 @@ def test_nothing_in_is_nothing_out(fake_kernel):
     assert kept.payloads == []
 
 
-@pytest.mark.proves("T22", "dev-encoder:initialization", "VIDIOC_S_SELECTION")
+@pytest.mark.proves("T22", "dev-encoder:initialization", "dev-encoder:commit-points", "VIDIOC_S_SELECTION")
 def test_order_is_that_of_the_kernels_document(fake_kernel):
     """Coded format, raw format, visible size, rate, buffers; the drain before anything stops."""
     camera = Camera(fake_kernel, code="YUYV", size=(64, 20))
-    encoder(fake_kernel)
+    coder = encoder(fake_kernel)
+    grant, kinds = coder.vidioc_s_fmt, []
+
+    def granted(file, fmt):
+        kinds.append(fmt.type)
+        assert not any(queue.buffers for queue in coder.queues.values())
+        grant(file, fmt)
+
+    coder.vidioc_s_fmt = granted
     zcore.Chain(camera.stage(), Encode(ENCODER), Kept().stage).run(frames=3, require_zero_copy=True)
+    assert kinds.index(CAPTURE) < kinds.index(OUTPUT)
     calls = [call.name for call in fake_kernel.calls if call.path == ENCODER]
     places = [calls.index(name) for name in ("VIDIOC_S_FMT", "VIDIOC_S_SELECTION", "VIDIOC_STREAMON")]
     assert places == sorted(places)
@@ -143,6 +153,8 @@ def test_frames_that_no_encoder_takes(fake_kernel):
 # Decoding
 
 
+@pytest.mark.proves("dev-encoder:encoding", "dev-encoder:drain-restart")
+@pytest.mark.proves("dev-decoder:decoding", "dev-decoder:drain-restart")
 @pytest.mark.parametrize("raw", ["YU12", "NV12"])
 @pytest.mark.parametrize("mode", ["auto", "dmabuf"])
 def test_decoder_gives_back_what_was_encoded(fake_kernel, raw, mode):
@@ -171,7 +183,7 @@ def test_decoder_times_flags_and_damage(fake_kernel):
     assert kept.times == [5_000_000 * (n + 1) for n in range(5)]
 
 
-@pytest.mark.proves("VIDIOC_DECODER_CMD", "dev-decoder:drain")
+@pytest.mark.proves("VIDIOC_DECODER_CMD", "dev-decoder:drain-last")
 @pytest.mark.parametrize("delay", [1, 3])
 def test_drain_gives_what_the_decoder_kept_back(fake_kernel, delay):
     decoder(fake_kernel).delay = delay
@@ -188,7 +200,7 @@ def test_decoder_without_events_starts_at_once(fake_kernel):
     assert len(kept.payloads) == 4
 
 
-@pytest.mark.proves("T23")
+@pytest.mark.proves("T23", "dev-decoder:drain-no-command")
 def test_decoder_without_a_drain_is_waited_for(fake_kernel):
     decoder(fake_kernel).commands = False
     kept = Kept()
@@ -237,7 +249,7 @@ def test_no_stream_at_all(fake_kernel):
         zcore.Chain(CodedSource([b"scrap", b"more"]), Decode(DECODER), Kept().stage).run()
 
 
-@pytest.mark.proves("dev-decoder:source-change-unchanged", "T22")
+@pytest.mark.proves("dev-decoder:same-resolution", "T22")
 def test_same_stream_announced_again_goes_on(fake_kernel):
     fake = decoder(fake_kernel)
     fake.announce_again = {2, 5}
@@ -273,7 +285,7 @@ def test_mapped_buffers_cannot_come_back(fake_kernel):
         zcore.Chain(CodedSource(pictures(3)), Decode(DECODER, format="NV12", capture_io_mode="mmap"), kept.stage).run()
 
 
-@pytest.mark.proves("T22", "dev-decoder:min-buffers", "T24")
+@pytest.mark.proves("T22", "dev-decoder:capture-setup", "T24")
 def test_decoder_that_needs_more_buffers(fake_kernel):
     decoder(fake_kernel).minimum_of_stream = 20
     with pytest.raises(zcore.NegotiationError, match=r"needs 20 buffers .* give buffers=23"):
@@ -306,6 +318,19 @@ def test_decoder_that_is_unplugged(fake_kernel):
 
 
 # Finding
+
+
+@pytest.mark.proves("dev-encoder:capabilities", "dev-decoder:capabilities")
+def test_formats_of_either_side_are_listed(fake_kernel):
+    encoder(fake_kernel)
+    decoder(fake_kernel)
+    with Encode(ENCODER) as encode, Decode(DECODER) as decode:
+        assert [fmt.name for fmt in encode.offers()] == [fmt.name for fmt in decode.accepts()] == ["FWHT"]
+        raw = {fmt.name for fmt in encode.accepts()}
+        assert raw == {fmt.name for fmt in decode.offers()}
+        assert {"NV12", "YUV420", "YUYV", "RGB"} <= raw
+    with Decode(DECODER, format="NV12") as decode:
+        assert [fmt.name for fmt in decode.offers()] == ["NV12"]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from zcore.stages.encode import Encode
 DECODER = "/dev/video2"
 
 
-@pytest.mark.proves("dev-decoder:dynamic-resolution-change", "T22")
+@pytest.mark.proves("dev-decoder:resolution-change", "T22")
 @pytest.mark.parametrize("raw", [None, "NV12"])
 @pytest.mark.parametrize("delay", [0, 2])
 @pytest.mark.parametrize("at", [0, 1, 3, 20])
@@ -40,6 +40,7 @@ def test_other_size_is_followed(fake_kernel, at, delay, raw):
     assert len(calls) >= 2
 
 
+@pytest.mark.proves("dev-decoder:resolution-change")
 def test_there_and_back_again(fake_kernel):
     decoder(fake_kernel)
     payloads, pictures, sizes = stream((5, SIZE), (7, OTHER), (1, SIZE), (9, (64, 64)), (3, SIZE))
@@ -169,7 +170,7 @@ def test_device_that_refuses_the_new_buffers(fake_kernel):
 # A seek
 
 
-@pytest.mark.proves("dev-decoder:seek")
+@pytest.mark.proves("dev-decoder:seek-flush")
 @pytest.mark.parametrize("delay", [0, 2])
 def test_flush_throws_away_and_counts(fake_kernel, delay):
     fake = decoder(fake_kernel)
@@ -244,7 +245,9 @@ def test_samples_that_change_on_the_way(fake_kernel):
 # A drain in mid-stream
 
 
-@pytest.mark.proves("dev-decoder:drain", "dev-encoder:drain", "T23")
+@pytest.mark.proves("dev-decoder:drain-restart", "dev-decoder:drain-epipe", "dev-decoder:drain-no-command")
+@pytest.mark.proves("dev-encoder:drain-restart", "dev-encoder:drain-no-command")
+@pytest.mark.proves("dev-decoder:drain-last", "dev-encoder:drain", "T23")
 @pytest.mark.parametrize("broken", ["", "no commands", "EPIPE after START", "no START"])
 def test_drain_in_mid_stream_loses_nothing(fake_kernel, broken):
     camera = Camera(fake_kernel)

@@ -11,7 +11,7 @@ from zcore.stages.codec import Decode
 CALLS = ("STREAMOFF", "STREAMON", "REQBUFS", "QBUF", "DQBUF", "G_FMT", "S_FMT", "G_SELECTION", "DQEVENT", "DECODER_CMD")
 
 
-@pytest.mark.proves("dev-decoder:dynamic-resolution-change", "dev-decoder:error")
+@pytest.mark.proves("dev-decoder:resolution-change", "dev-decoder:decode-error")
 @pytest.mark.parametrize("queued", [False, True])
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOMEM])
 @pytest.mark.parametrize("call", CALLS)

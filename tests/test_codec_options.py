@@ -3,9 +3,11 @@
 import pytest
 
 import zcore
-from codec_rig import Camera, Kept, encoder
+from codec_rig import Camera, CodedSource, Kept, decoder, encoder
 from fakekernel.v4l2_codec import KEYFRAME
 from zcore.formats import FORMATS, UnknownFormatError
+from zcore.stages.base import Sizes
+from zcore.stages.codec import Decode, Encode
 from zcore.stages.codec_base import find_codec
 from zcore.stages.codec_options import FAMILIES, OPTIONS, option_controls
 from zcore.stages.encode import Encode
@@ -78,7 +80,7 @@ def test_value_that_the_driver_has_not_is_refused_with_those_it_has(fake_kernel)
             stage.control("nothing")
 
 
-@pytest.mark.proves("VIDIOC_S_EXT_CTRLS", "dev-encoder:runtime-controls")
+@pytest.mark.proves("VIDIOC_S_EXT_CTRLS", "dev-encoder:parameters", "dev-encoder:force-key-frame")
 def test_controls_change_while_it_runs(fake_kernel):
     camera = Camera(fake_kernel)
     coder = encoder(fake_kernel)
@@ -105,3 +107,17 @@ def test_key_frame_that_cannot_be_forced(fake_kernel):
         Encode(ENCODER).force_key_frame()
     with Encode(ENCODER) as stage, pytest.raises(zcore.ChainError, match="no control 'force_key_frame'"):
         stage.force_key_frame()
+
+
+def test_size_that_the_codec_at_the_end_has_not(fake_kernel):
+    """The stages between can do any size: so the one that cannot is told."""
+
+    class File(CodedSource):
+        def output_sizes(self, fmt):
+            return Sizes.of(self.caps_size)
+
+    decoder(fake_kernel)
+    encoder(fake_kernel).frame_sizes = [(128, 64)]
+    row = [File([]), Decode("/dev/video2"), Encode(ENCODER), zcore.FakeSink()]
+    with pytest.raises(zcore.ZeroCopyError, match=r"gives 64x16, .*, but behind it only 128x64 can go to encode\d+"):
+        zcore.Chain(*row).run(require_zero_copy=True)

@@ -28,7 +28,7 @@ int main(void)
 """
 
 
-@pytest.mark.proves("T86")
+@pytest.mark.proves("T86", "colorspaces:defaults")
 def test_defaults_are_those_of_the_header(tmp_path):
     (tmp_path / "map.c").write_text(PROGRAM)
     subprocess.run(["cc", "-o", tmp_path / "map", tmp_path / "map.c"], check=True)

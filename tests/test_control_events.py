@@ -33,7 +33,7 @@ def change(fake, name, value):
         fake.store(fake.id_of(name), fake.item(name), value)
 
 
-@pytest.mark.proves("VIDIOC_SUBSCRIBE_EVENT", "VIDIOC_DQEVENT", "VIDIOC_UNSUBSCRIBE_EVENT")
+@pytest.mark.proves("VIDIOC_SUBSCRIBE_EVENT", "VIDIOC_DQEVENT", "VIDIOC_UNSUBSCRIBE_EVENT", "vidioc-dqevent:control")
 def test_changes_come_in_their_order(fake_kernel, fake, controls):
     with controls.watch("brightness", "pixel_rate", "matrix") as watch:
         assert watch.next() is None
@@ -62,7 +62,7 @@ def test_our_own_changes_and_the_first_value(fake, controls):
             assert another.next(1).value == 0
 
 
-@pytest.mark.proves("T27")
+@pytest.mark.proves("T27", "vidioc-dqevent:overflow")
 def test_what_the_kernel_merged_is_counted(fake, controls):
     with controls.watch("brightness", "mirror") as watch:
         for value in (1, 2, 3, 4):

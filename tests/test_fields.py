@@ -24,6 +24,7 @@ def test_field_order_is_asked_for(tuner, word, field):
         assert camera.configure().field == field == tuner.order
 
 
+@pytest.mark.proves("field-order:interlaced")
 def test_field_order_that_is_not_granted(tuner):
     with (
         zcore.Capture("/dev/video0", field="seq-tb") as camera,

@@ -20,6 +20,7 @@ def media(fake):
     return zcore.MediaDevice("/dev/media0")
 
 
+@pytest.mark.proves("media-controller:topology", "MEDIA_IOC_DEVICE_INFO", "MEDIA_IOC_G_TOPOLOGY")
 def test_graph_is_read_whole(fake, media):
     assert (media.driver, media.model, media.bus) == ("fake", "Fake camera", "platform:fake")
     assert [entity.name for entity in media] == ["Sensor", "Other sensor", "Scaler", "Capture"]
@@ -58,6 +59,7 @@ def test_old_kernels_do_not_tell_the_index_of_a_pad(fake_kernel, fake):
     assert [pad.index for pad in zcore.MediaDevice("/dev/media0").entity("Scaler").pads] == [0, 1]
 
 
+@pytest.mark.proves("media-controller:topology")
 def test_media_device_of_a_node(fake):
     assert zcore.media_device_of("/dev/video0").path == "/dev/media0"
     assert [one.path for one in zcore.media_devices()] == ["/dev/media0"]
@@ -71,6 +73,7 @@ def test_media_device_of_a_node(fake):
         zcore.media_device_of("/dev/video0")
 
 
+@pytest.mark.proves("media-controller:links", "MEDIA_IOC_SETUP_LINK")
 def test_a_link_that_cannot_change_says_why(fake, media):
     with pytest.raises(zcore.DeviceError, match=r"'Scaler':1->'Capture':0.*immutable"):
         apply_links(media, "'Scaler':1->'Capture':0[0]")
@@ -87,6 +90,7 @@ def test_a_link_that_cannot_change_says_why(fake, media):
     assert not media.links[0].enabled
 
 
+@pytest.mark.proves("VIDIOC_SUBDEV_S_FRAME_INTERVAL", "VIDIOC_SUBDEV_G_FRAME_INTERVAL")
 def test_pads_by_text(fake, media):
     told = apply_formats(media, "'Sensor':0 [fmt:SRGGB8_1X8/128x32@1/15 field:none], 'Scaler':0[fmt:SRGGB8/128x32]")
     assert told[0] == "'Sensor':0 [fmt:SRGGB8_1X8/128x32@1/15 field:none colorspace:srgb]"
@@ -109,6 +113,7 @@ def test_tries_change_nothing(fake, media):
     assert pad.codes() == ["SRGGB8_1X8", "SGBRG8_1X8", "YUYV8_1X16"]
 
 
+@pytest.mark.proves("dev-subdev:formats", "VIDIOC_SUBDEV_S_FRAME_INTERVAL")
 def test_camera_is_set_up_with_one_call(fake):
     setup = zcore.configure_camera("/dev/video0", (128, 32))
     assert (setup.source, setup.format, setup.size) == ("Other sensor", "YUYV", (128, 32))  # the enabled way
@@ -139,6 +144,7 @@ def test_what_does_not_go_all_the_way_names_the_pads(fake):
         zcore.configure_camera("/dev/video0", (128, 32))
 
 
+@pytest.mark.proves("dev-subdev:validation")
 def test_stream_that_cannot_start_names_the_pads(fake):
     fake.part("Scaler")[2].active[0][:2] = [640, 480]
     with zcore.Capture("/dev/video0", "YUYV", (64, 16)) as camera:
@@ -182,6 +188,7 @@ def test_a_wish_with_a_mistake_is_refused_before_anything_opens(fake, media):
     assert fake.kernel.count("open") == 0
 
 
+@pytest.mark.proves("dev-subdev:validation")
 def test_unconnected_pad_and_other_rules(fake, media):
     fake.links[1][4] = 0
     assert [str(one) for one in validate(media, "Capture")] == ["'Scaler':0 must be connected and has no enabled link"]
@@ -194,6 +201,7 @@ def test_unconnected_pad_and_other_rules(fake, media):
     ]  # fmt: skip
 
 
+@pytest.mark.proves("VIDIOC_SUBDEV_G_ROUTING", "VIDIOC_SUBDEV_S_ROUTING", "VIDIOC_SUBDEV_S_CLIENT_CAP")
 def test_routes(fake_kernel):
     device = FakeSubdev(fake_kernel, "/dev/v4l-subdev9", [SINK, SINK, SOURCE], [YUYV])
     with Subdev("/dev/v4l-subdev9") as subdev:
@@ -206,6 +214,21 @@ def test_routes(fake_kernel):
         assert subdev.routes() == [Route(1, 0, 2, 0, 1)]
         with pytest.raises(zcore.DeviceError, match="VIDIOC_SUBDEV_S_ROUTING"):
             subdev.set_routes([(9, 0, 2, 0, 1)])
+
+
+@pytest.mark.proves("VIDIOC_SUBDEV_ENUM_FRAME_INTERVAL", "VIDIOC_SUBDEV_ENUM_FRAME_SIZE", "VIDIOC_SUBDEV_QUERYCAP")
+@pytest.mark.proves("VIDIOC_SUBDEV_G_FRAME_INTERVAL", "VIDIOC_SUBDEV_S_FRAME_INTERVAL")
+def test_intervals(fake):
+    with Subdev("/dev/v4l-subdev0") as sensor:
+        assert sensor.sizes(0, YUYV) == [(16, 1920, 16, 1080)]
+        assert sensor.intervals(0, YUYV, 64, 16) == [(1, 15), (1, 30)]
+        assert sensor.intervals(0, YUYV, 8, 8) == sensor.intervals(0, 0x1234, 64, 16) == []
+        assert sensor.frame_interval(0, (1, 15)) == sensor.frame_interval(0) == (1, 15)
+    with Subdev("/dev/v4l-subdev1") as other:
+        assert other.intervals(0, YUYV, 64, 16) == []
+        assert other.frame_interval(0) is None
+        with pytest.raises(zcore.DeviceError, match="VIDIOC_SUBDEV_G_FRAME_INTERVAL"):
+            other.frame_interval(0, (1, 15))
 
 
 def test_what_is_no_media_device(fake_kernel):

@@ -46,6 +46,7 @@ def pictures(count):
     return [bytes([number + 1]) * SIZE for number in range(count)]
 
 
+@pytest.mark.proves("v4l2-buffers:read-write")
 @pytest.mark.parametrize("mode", ["rw", "auto"])
 def test_frames_are_read(fake_kernel, mode):
     reader = Reader(fake_kernel)
@@ -122,6 +123,7 @@ class Writer(FakeOutput):
         super().closed(file)
 
 
+@pytest.mark.proves("v4l2-buffers:read-write")
 def test_frames_are_written(fake_kernel):
     sender = Writer(fake_kernel)
     source = zcore.TestSource("YUYV", (64, 16))

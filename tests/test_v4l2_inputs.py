@@ -193,6 +193,7 @@ def test_priority(tuner):
         zcore.Capture("/dev/video0", standard="PAL", dv_timings="auto")
 
 
+@pytest.mark.proves("vidioc-g-selection:compose")
 @pytest.mark.proves("VIDIOC_ENUMOUTPUT", "VIDIOC_G_OUTPUT", "VIDIOC_S_OUTPUT", "VIDIOC_G_EDID")
 def test_outputs(fake_kernel):
     sender = FakeTransmitter(fake_kernel)

@@ -31,7 +31,7 @@ def test_rectangles_are_told(camera):
     assert camera.native_size == (0, 0, 640, 480)
 
 
-@pytest.mark.proves("VIDIOC_S_SELECTION")
+@pytest.mark.proves("VIDIOC_S_SELECTION", "vidioc-g-selection:crop", "vidioc-g-selection:compose")
 def test_granted_wins(camera):
     camera.crop = (11, 21, 321, 241)
     assert camera.crop == (11, 21, 320, 240)

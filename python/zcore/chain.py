@@ -334,9 +334,12 @@ class Chain:
             return None
         self._thread.join()
         self._thread = None
-        outcome = self._outcome
+        outcome, self._outcome = self._outcome, None
         if isinstance(outcome, BaseException):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome  # or it would hold itself; see Runner.run()
         return outcome
 
     @property

@@ -124,16 +124,15 @@ class Waiter:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
+            left = None if deadline is None else deadline - time.monotonic()
             try:
                 return attempt()
             except DeviceError as error:
                 if error.errno not in COMING:
                     raise
-                refused = error
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                assert timeout is not None
-                raise timed_out("open", device, timeout) from refused
+                if left is not None and left <= 0:
+                    assert timeout is not None
+                    raise timed_out("open", device, timeout) from error
             self._sleep(left, device)
 
     def _sleep(self, seconds: float | None, device: str) -> None:

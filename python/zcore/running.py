@@ -58,8 +58,14 @@ class Runner:
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-        if self._failure is not None:
-            raise self._failure
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # Its traceback holds this frame: a name for it here would keep both, and the buffers that frames on
+                # the way name, until the garbage collector comes by.
+                del failure
 
     def _drive(self, loop: Loop, stall_timeout: float | None, signal_fd: int) -> None:
         seconds = 1e6 if stall_timeout is None else stall_timeout

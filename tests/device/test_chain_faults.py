@@ -75,7 +75,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.proves("dev-decoder:error", "T2", "T29")
+@pytest.mark.proves("dev-decoder:decode-error", "T2", "T29")
 @pytest.mark.parametrize(("control", "message"), FAULTS.items(), ids=[name.split()[-2:][0] for name in FAULTS])
 def test_fault_while_the_chain_runs(nodes, account, control, message):
     run = Run(nodes)
@@ -116,7 +116,7 @@ def test_dropped_buffers_are_counted_and_the_rest_arrives(nodes, account):
     del run
 
 
-@pytest.mark.proves("dev-decoder:seek")
+@pytest.mark.proves("dev-decoder:seek-flush", "dev-encoder:parameters")
 def test_seek_and_bitrate_in_the_middle(nodes, account):
     run = Run(nodes)
     with run.chain:
@@ -130,7 +130,8 @@ def test_seek_and_bitrate_in_the_middle(nodes, account):
     del run
 
 
-@pytest.mark.proves("dev-encoder:drain", "dev-decoder:drain")
+@pytest.mark.proves("dev-decoder:drain-restart", "dev-encoder:drain-restart")
+@pytest.mark.proves("dev-encoder:drain", "dev-decoder:drain-last")
 def test_drained_again_and_again(nodes, account):
     run = Run(nodes)
     with run.chain:
@@ -151,7 +152,8 @@ def test_stopped_in_the_middle(nodes, account):
     del run
 
 
-@pytest.mark.proves("dev-encoder:drain", "dev-decoder:drain", "T23")
+@pytest.mark.proves("dev-decoder:drain-restart", "dev-encoder:drain-restart", "dev-decoder:drain-epipe")
+@pytest.mark.proves("dev-encoder:drain", "dev-decoder:drain-last", "T23")
 def test_drained_while_it_runs(nodes, account):
     """vicodec of Linux 6.12 says EPIPE after V4L2_ENC_CMD_START: CAPTURE is restarted then."""
     run = Run(nodes)

@@ -56,7 +56,7 @@ def file(codecs, tmp_path):
     return path, chosen
 
 
-@pytest.mark.proves("dev-decoder:dynamic-resolution-change", "T22", "T3")
+@pytest.mark.proves("dev-decoder:resolution-change", "T22", "T3")
 @pytest.mark.parametrize("codecs", [0, 1], ids=["single-planar", "multi-planar"], indirect=True)
 def test_every_size_is_followed(codecs, file):
     path, parts = file
@@ -74,6 +74,7 @@ def test_every_size_is_followed(codecs, file):
     assert kept.payloads[: len(expected)] == expected
 
 
+@pytest.mark.proves("dev-decoder:resolution-change")
 def test_display_follows(codecs, vkms, tmp_path):
     """It is set up for each size, behind a queue, and shows the last picture."""
     sizes = [(800, 600), (640, 480)]
@@ -91,7 +92,7 @@ def test_display_follows(codecs, vkms, tmp_path):
     assert report.zero_copy
 
 
-@pytest.mark.proves("dev-decoder:seek")
+@pytest.mark.proves("dev-decoder:seek-flush")
 def test_seek_in_mid_stream(codecs, file):
     path, parts = file
 

@@ -128,6 +128,7 @@ def test_while_it_streams_in_another_thread(camera):
     assert seen == list(range(0, 250, 10))
 
 
+@pytest.mark.proves("vidioc-dqevent:control")
 @pytest.mark.proves("VIDIOC_SUBSCRIBE_EVENT", "VIDIOC_DQEVENT", "VIDIOC_UNSUBSCRIBE_EVENT", "T27")
 def test_changes_are_told_whoever_makes_them(camera, vivid):
     controls = camera.controls

@@ -7,7 +7,7 @@ from testbed import drivers
 
 av = pytest.importorskip("av")
 
-SIZE = (320, 240)
+SIZE, CODEC_SIZE = (320, 180), (640, 360)  # the smallest of vivid's webcam, and of vicodec
 STILL = {"osd_text_mode": 2}
 
 
@@ -32,7 +32,7 @@ def test_camera_to_software_encoder_to_file(vivid, tmp_path):
 def test_decoder_in_software_gives_buffers_that_devices_import(tmp_path):
     """vicodec's encoder reads what the decoder on the CPU has written, without a copy in between."""
     place = tmp_path / "in.mkv"
-    pictures = zcore.TestSource("YUV420", SIZE, rate=25, is_live=False)
+    pictures = zcore.TestSource("YUV420", CODEC_SIZE, rate=25, is_live=False)
     zcore.Chain(pictures, zcore.SoftwareEncode("MPEG4", n_threads=1), zcore.MuxSink(str(place))).run(frames=5)
     with drivers.vicodec(multiplanar=0) as nodes:
         encoder = zcore.Encode(nodes.one("m2m", "stateful-encoder").path)
@@ -49,7 +49,7 @@ def test_fwht_has_no_container(vivid, tmp_path):
     with drivers.vicodec(multiplanar=0) as nodes:
         path = nodes.one("m2m", "stateful-encoder").path
         place = tmp_path / "out.mkv"
-        row = [zcore.Capture(vivid, "NV12", SIZE), zcore.Encode(path), zcore.MuxSink(str(place))]
+        row = [zcore.Capture(vivid, "NV12", CODEC_SIZE), zcore.Encode(path), zcore.MuxSink(str(place))]
         with pytest.raises(zcore.NegotiationError, match=r"no container for FWHT; matroska takes .*H264.*FileSink"):
             zcore.Chain(*row).run(frames=1)
         assert not place.exists()

@@ -12,16 +12,23 @@ from zcore.media import apply_formats, apply_links, validate
 RAW, RGB = "Raw Capture 0", "RGB/YUV Capture"
 
 
+def video_nodes():
+    """Load vimc if it is not there, and give the paths of its video nodes by name."""
+    with drivers.loaded("vimc") as nodes:
+        media = zcore.media_device_of(nodes[0].path)
+    return {entity.name: entity.video_path for entity in media.entities if entity.video_path}
+
+
 @pytest.fixture
 def vimc():
-    """The paths of vimc's video nodes by name, in a fresh graph."""
+    """A graph as the test before left it."""
+    return video_nodes()
+
+
+@pytest.fixture
+def fresh_vimc():
     drivers.unload("vimc")
-    with drivers.loaded("vimc") as nodes:
-        by_name = {}
-        for node in nodes:
-            media = zcore.media_device_of(node.path)
-            by_name.update({e.name: e.video_path for e in media.entities if e.video_path})
-        yield by_name
+    return video_nodes()
 
 
 def shapes(path, count=2, **options):
@@ -33,8 +40,10 @@ def shapes(path, count=2, **options):
     return found
 
 
+@pytest.mark.proves("media-controller:topology")
 @pytest.mark.proves("MEDIA_IOC_DEVICE_INFO", "MEDIA_IOC_G_TOPOLOGY", "VIDIOC_SUBDEV_QUERYCAP")
-def test_graph_of_vimc(vimc):
+def test_graph_of_vimc(fresh_vimc):
+    vimc = fresh_vimc
     media = zcore.media_device_of(vimc[RAW])
     assert media.driver == "vimc"
     assert len(media.entities) == 11
@@ -47,6 +56,7 @@ def test_graph_of_vimc(vimc):
         media.entity("Scalar")
 
 
+@pytest.mark.proves("dev-subdev:formats", "VIDIOC_SUBDEV_G_FRAME_INTERVAL")
 @pytest.mark.proves("VIDIOC_SUBDEV_G_FMT", "VIDIOC_SUBDEV_S_FMT", "VIDIOC_SUBDEV_ENUM_MBUS_CODE")
 @pytest.mark.proves("VIDIOC_SUBDEV_ENUM_FRAME_SIZE", "VIDIOC_SUBDEV_G_SELECTION", "VIDIOC_SUBDEV_S_SELECTION")
 def test_pads(vimc):
@@ -66,7 +76,7 @@ def test_pads(vimc):
     assert apply_formats(media, told[0]) == told
 
 
-@pytest.mark.proves("MEDIA_IOC_SETUP_LINK")
+@pytest.mark.proves("MEDIA_IOC_SETUP_LINK", "media-controller:links")
 def test_links(vimc):
     media = zcore.media_device_of(vimc[RGB])
     apply_links(media, "'Debayer A':1->'Scaler':0[0], 'Debayer B':1->'Scaler':0[1]")
@@ -81,7 +91,9 @@ def test_links(vimc):
             again.set_link(again.link(again.pad("Debayer B", 1), again.pad("Scaler", 0)), False)
 
 
-def test_stream_that_cannot_start_names_the_pads(vimc):
+@pytest.mark.proves("dev-subdev:validation")
+def test_stream_that_cannot_start_names_the_pads(fresh_vimc):
+    vimc = fresh_vimc
     with pytest.raises(zcore.DeviceError, match=r"EPIPE.*'Sensor A':0 gives RGB888_1X24.*'Debayer A':0 takes SRGGB8"):
         shapes(vimc[RGB])
     with pytest.raises(zcore.DeviceError, match="'Debayer A':0 takes SRGGB8"):
@@ -95,6 +107,7 @@ def test_stream_that_cannot_start_names_the_pads(vimc):
     ]
 
 
+@pytest.mark.proves("dev-subdev:formats")
 def test_each_node_with_one_call(vimc):
     assert shapes(vimc[RAW], media="SRGGB8_1X8/320x240") == [(240, 320)] * 2
     assert shapes(vimc["Raw Capture 1"], media=True, size=(160, 120)) == [(120, 160)] * 2
@@ -122,6 +135,7 @@ def test_camera_of_vimc_on_a_display(vimc, vkms, vim2m):
 
 def test_command(vimc, capsys):
     path = zcore.media_device_of(vimc[RGB]).path
+    zcore.configure_camera(vimc[RGB], (320, 240), source="Sensor A")
     assert cli.main(["media", vimc[RGB], "--camera", "320x240", "--source", "Sensor B"]) == 0
     assert "'Debayer B':1->'Scaler':0[1]" in capsys.readouterr().out
     assert cli.main(["media", path, "--json"]) == 0
@@ -135,6 +149,7 @@ def test_command(vimc, capsys):
     assert cli.main(["media", path, "'Scaler':0 [fmt:RGB88_1X24/64x64]"]) == 2
 
 
+@pytest.mark.proves("media-controller:topology")
 @pytest.mark.parametrize("driver", ["vivid", "vicodec", "visl", "vim2m"])
 def test_nodes_that_belong_together(driver):
     options = {"n_devs": 2, "node_types": 0x101} if driver == "vivid" else {}

@@ -34,7 +34,7 @@ def picture(camera):
     return found
 
 
-@pytest.mark.proves("VIDIOC_S_SELECTION", "VIDIOC_G_SELECTION", "T15")
+@pytest.mark.proves("VIDIOC_S_SELECTION", "VIDIOC_G_SELECTION", "T15", "vidioc-g-selection:crop")
 def test_crop_takes_that_part_of_the_picture(tuner):
     with zcore.Capture(tuner, "XR24", input="HDMI", dv_timings="640x480p60") as camera:
         quiet(camera)
@@ -116,7 +116,7 @@ def test_timings(tuner):
         assert len(camera.edid()) % 128 == 0
 
 
-@pytest.mark.proves("VIDIOC_S_FMT", "T16")
+@pytest.mark.proves("VIDIOC_S_FMT", "T16", "field-order:interlaced")
 def test_fields_of_television(tuner):
     with zcore.Capture(tuner, "XR24", input="S-Video", standard="NTSC", crop=(0, 0, 720, 480)) as camera:
         quiet(camera)
@@ -140,7 +140,7 @@ def test_fields_of_television(tuner):
         camera.configure()
 
 
-@pytest.mark.proves("VIDIOC_S_FMT", "T86")
+@pytest.mark.proves("VIDIOC_S_FMT", "T86", "colorspaces:defaults")
 def test_colours(tuner):
     with zcore.Capture(tuner, "XR24", input="HDMI", colorimetry="bt2020") as camera:
         frame = next(iter(camera.frames(1)))
@@ -156,7 +156,7 @@ def test_colours(tuner):
         assert 0 not in told[:4]
 
 
-@pytest.mark.proves("VIDIOC_S_FMT")
+@pytest.mark.proves("VIDIOC_S_FMT", "v4l2-buffers:read-write")
 def test_read_gives_what_streaming_gives(tuner):
     options = {"input": "HDMI", "dv_timings": "640x480p60", "crop": (0, 0, 128, 64)}
     with zcore.Capture(tuner, "XR24", **options) as camera:
@@ -173,7 +173,7 @@ def test_read_gives_what_streaming_gives(tuner):
     assert np.array_equal(sink.arrays[-1], streamed)
 
 
-@pytest.mark.proves("VIDIOC_S_OUTPUT", "VIDIOC_S_DV_TIMINGS")
+@pytest.mark.proves("VIDIOC_S_OUTPUT", "VIDIOC_S_DV_TIMINGS", "v4l2-buffers:read-write")
 def test_an_output_by_buffers_and_by_write():
     with drivers.vivid(n_devs=1, node_types=0x101, ccs_cap_mode=CROP, num_inputs=4) as nodes:
         options = {"output": "S-Video", "standard": "NTSC", "field": "interlaced"}

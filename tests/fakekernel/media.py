@@ -67,6 +67,11 @@ SubdevInterval = make(
     "v4l2_subdev_frame_interval",
     [*words("pad", "numerator", "denominator", "stream", "which"), ("reserved", U32 * 7)], 48,
 )  # fmt: skip
+IntervalEnum = make(
+    "v4l2_subdev_frame_interval_enum",
+    [*words("index", "pad", "code", "width", "height", "numerator", "denominator", "which", "stream"),
+     ("reserved", U32 * 7)], 64,
+)  # fmt: skip
 Route = make(
     "v4l2_subdev_route",
     [*words("sink_pad", "sink_stream", "source_pad", "source_stream", "flags"), ("reserved", U32 * 5)], 40,
@@ -86,6 +91,7 @@ _OWN = {
     ("V", 22, 3, SubdevInterval): "VIDIOC_SUBDEV_S_FRAME_INTERVAL", ("V", 38, 3, Routing): "VIDIOC_SUBDEV_G_ROUTING",
     ("V", 39, 3, Routing): "VIDIOC_SUBDEV_S_ROUTING", ("V", 61, 3, SubdevSelection): "VIDIOC_SUBDEV_G_SELECTION",
     ("V", 62, 3, SubdevSelection): "VIDIOC_SUBDEV_S_SELECTION", ("V", 74, 3, SizeEnum): "VIDIOC_SUBDEV_ENUM_FRAME_SIZE",
+    ("V", 75, 3, IntervalEnum): "VIDIOC_SUBDEV_ENUM_FRAME_INTERVAL",
     ("V", 102, 3, ClientCap): "VIDIOC_SUBDEV_S_CLIENT_CAP",
 }  # fmt: skip
 for (_magic, _number, _direction, _struct), _name in _OWN.items():
@@ -170,6 +176,14 @@ class FakeSubdev(Device):
         return any(
             isinstance(device, FakeMediaCamera) and device.capture.streaming for device in self.kernel.everything
         )
+
+    def vidioc_subdev_enum_frame_interval(self, file, one):
+        self.pad(one)
+        if self.interval is None:
+            raise Refusal(errno.ENOTTY, "no intervals")
+        if one.index > 1 or one.code not in self.codes or not 16 <= one.width <= 1920 or not 16 <= one.height <= 1080:
+            raise Refusal(errno.EINVAL, "the end of the list, or no such code or size")
+        one.numerator, one.denominator = 1, (15, 30)[one.index]
 
     def vidioc_subdev_g_frame_interval(self, file, ival):
         self.pad(ival)

@@ -86,16 +86,27 @@ class Refusal:
         fmt = next(iter(need.formats.values()), None)
         given = need.source.output_sizes(fmt) if fmt is not None else None
         wanted = ", ".join(f"{f.name} ({f.caps})" for b in need.branches for f in b.filters)
+        asked = [need.source.size] if need.source.size is not None else self.search.sizes
         taken = []
-        for branch in need.branches:
+        for branch, child in zip(need.branches, self.search.children[number], strict=True):
             assert isinstance(branch.stage, SinkMixin)
             sizes = branch.stage.input_sizes(fmt) if fmt is not None else None
-            taken.append(f"{branch.stage.name} takes {sizes if sizes is not None else 'any size'}")
-        sizes_asked = [need.source.size] if need.source.size is not None else self.search.sizes
-        gives = given if given is not None else ", ".join(f"{w}x{h}" for w, h in sizes_asked) or "any size"
+            meets = any(sizes is None or size in sizes for size in asked if given is None or size in given)
+            text = f"{sizes if sizes is not None else 'any size'}{self._behind(child) if meets else ''}"
+            taken.append(f"{branch.stage.name} takes {text}")
+        gives = given if given is not None else ", ".join(f"{w}x{h}" for w, h in asked) or "any size"
         return f"no common size; {need.source.name} gives {gives}, {', '.join(taken)}" + (
             f", and {wanted} must hold" if wanted else ""
         )
+
+    def _behind(self, child: int | None) -> str:
+        """Say which sizes would go on behind a stage that gives the size which it takes."""
+        good = sorted({state.size for state in self.search.cost[child]}) if child is not None else []
+        if child is None or not good:
+            return ""
+        sinks = ", ".join(branch.stage.name for branch in self.needs[child].branches)
+        sizes = ", ".join(f"{width}x{height}" for width, height in good[:4])
+        return f", but behind it only {sizes}{' and more' if len(good) > 4 else ''} can go to {sinks}"
 
 
 def _filters(branch: BranchNeeds) -> str:
