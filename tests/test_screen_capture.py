@@ -36,6 +36,7 @@ def playing():
     return zcore.AppSource(format="XR24", size=SIZE, memory="dma-heap:system"), screen
 
 
+@pytest.mark.proves("drm-kms:writeback")
 @pytest.mark.parametrize("clones", [True, False])
 def test_jobs_go_along_with_the_commits_of_a_display(card, clones):
     card.clones = clones
@@ -94,6 +95,7 @@ def test_own_card_tries_again_while_another_commit_is_on_its_way(card, fake_kern
     assert report.stages[0].facts["failed_pictures"] == 1
 
 
+@pytest.mark.proves("drm-kms:writeback")
 def test_a_card_that_never_writes_the_picture(card):
     with running(zcore.ScreenCapture("/dev/dri/card0", timeout=0.05), FakeSink()) as chain:
         with pytest.raises(zcore.DeviceTimeoutError, match="writeback fence"):
@@ -111,7 +113,7 @@ def test_rights_formats_and_sizes(card, fake_kernel):
             zcore.ScreenCapture("/dev/dri/card0", **options)
 
 
-@pytest.mark.proves("drm-kms:IN_FENCE_FD", "drm-kms:OUT_FENCE_PTR", "T44", "T66")
+@pytest.mark.proves("drm-kms:in-fence", "drm-kms:out-fence", "T44", "T66")
 def test_fences_in_and_out_of_a_commit(card, fake_kernel):
     source = zcore.AppSource(format="XR24", size=SIZE, memory="dma-heap:system")
     screen, fake = zcore.Display("/dev/dri/card0", out_fence=True), FakeFence(fake_kernel)
@@ -148,7 +150,7 @@ def test_without_in_fence_the_program_waits(card, fake_kernel):
     assert (card.flips, card.waits) == (1, [])
 
 
-@pytest.mark.proves("DRM_IOCTL_MODE_GETFB2", "T54", "T55")
+@pytest.mark.proves("drm-kms:grab", "DRM_IOCTL_MODE_GETFB2", "T54", "T55")
 def test_grab_gives_the_buffers_of_the_screen_and_leaves_no_handle(card):
     source, screen = playing()
     sink = Seen()
