@@ -64,6 +64,28 @@ def test_jobs_go_along_with_the_commits_of_a_display(card, clones):
     assert card.value(WRITEBACK, "CRTC_ID") == 0
 
 
+@pytest.mark.proves("drm-kms:writeback", "T58")
+def test_frames_stay_until_they_are_read(card):
+    """The flip after a job may come before the card has read all of what it writes back."""
+    source, screen = playing()
+    capture = zcore.ScreenCapture(screen)
+    with running(source, screen):
+        first = source.acquire(60)
+        pool = first.pool
+        source.push(first)
+        wait_for(lambda: card.flips == 1)
+        with running(capture, FakeSink(), frames=1) as second:
+            wait_for(lambda: capture.idle)
+            for number in (2, 3, 4):
+                source.push(source.acquire(60))
+                wait_for(lambda n=number: card.flips == n)
+            assert pool.stats["leased"] == 3  # those on the screen and on the way there, and the one that is read
+            card.write_back(7)
+            second.wait()
+            wait_for(lambda: pool.stats["leased"] == 1)
+        source.end_of_stream()
+
+
 def test_a_job_that_is_refused_does_not_keep_the_picture_from_the_screen(card, fake_kernel):
     source, screen = playing()
     capture = zcore.ScreenCapture(screen)

@@ -97,7 +97,7 @@ def test_grabbing_what_another_program_shows(vkms):
         with running(source, screen) as chain:
             for number in (1, 2, 3):
                 source.push(np.full((480, 640, 4), number, np.uint8))
-            wait_for(lambda: screen._scanout is not None and screen.scanout.flips == 3)
+            wait_for(lambda: screen._scanout is not None and screen.scanout.commits == 3)
             grab = zcore.KmsGrab(vkms, rate=50)
             sink = zcore.FakeSink(on_frame=lambda frame: values.append(int(frame.array()[9, 9, 0])))
             report = zcore.Chain(grab, sink).run(frames=3)
@@ -115,7 +115,7 @@ def test_grab_leaves_no_handle_on_a_card_that_is_shared(vkms):
         source = zcore.AppSource(format="XR24", size=SIZE)
         with running(source, screen) as chain:
             source.push(np.full((480, 640, 4), 7, np.uint8))
-            wait_for(lambda: screen._scanout is not None and screen.scanout.flips == 1)
+            wait_for(lambda: screen._scanout is not None and screen.scanout.commits == 1)
             before = debugfs.gem_handles(screen.card.fd.fileno(), 64)
             zcore.Chain(zcore.KmsGrab(card=screen.card, rate=100), zcore.FakeSink()).run(frames=4)
             assert debugfs.gem_handles(screen.card.fd.fileno(), 64) == before
