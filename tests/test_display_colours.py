@@ -28,7 +28,7 @@ def run(kernel, **options):
         yield display
 
 
-@pytest.mark.proves("T73", "drm-kms:colour-encoding")
+@pytest.mark.proves("T73", "drm-kms:colour")
 @pytest.mark.parametrize(
     ("colorspace", "quantization", "encoding", "full"),
     [(1, 0, 0, 0), (3, 0, 1, 0), (10, 0, 2, 0), (7, 0, 0, 1), (3, 1, 1, 1)],

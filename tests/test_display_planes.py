@@ -146,7 +146,7 @@ def test_commits_of_another_card(two, fake_kernel):
     other.close()
 
 
-@pytest.mark.proves("drm-kms:property-change")
+@pytest.mark.proves("T64")
 def test_properties_go_with_the_next_frame(fake_kernel):
     rig = Rig(fake_kernel)
     alpha = rig.fake.property_id(PRIMARY, "alpha")
@@ -263,7 +263,7 @@ def test_plane_of_another_display(fake_kernel, card):
                 second.accepts()
 
 
-@pytest.mark.proves("T67")
+@pytest.mark.proves("drm-kms:test-only", "T67")
 def test_next_plane_where_the_driver_refuses_the_first(fake_kernel, card):
     atomic = card.drm_ioctl_mode_atomic
 

@@ -80,7 +80,7 @@ def test_capabilities(card):
     assert card.set_client_cap(99, 1) is False
 
 
-@pytest.mark.proves("DRM_IOCTL_AUTH_MAGIC", "DRM_IOCTL_SET_MASTER", "DRM_IOCTL_DROP_MASTER")
+@pytest.mark.proves("drm-kms:master", "DRM_IOCTL_AUTH_MAGIC", "DRM_IOCTL_SET_MASTER", "DRM_IOCTL_DROP_MASTER")
 def test_master(fake, card):
     assert card.is_master
     other = Card("/dev/dri/card0")

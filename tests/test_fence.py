@@ -19,7 +19,7 @@ def made(kernel, **options):
     return fake, Fence.adopt(fake.export())
 
 
-@pytest.mark.proves("SYNC_IOC_FILE_INFO")
+@pytest.mark.proves("sync-file:info", "SYNC_IOC_FILE_INFO")
 def test_it_tells_who_signals_it(fake_kernel):
     fake, fence = made(fake_kernel, driver="vgem", timeline="unbound", name="frame 3")
     assert (fence.status, fence.signalled, fence.timestamp_ns) == (0, False, 0)
@@ -53,7 +53,7 @@ def test_waiting_has_an_end(fake_kernel):
     assert fence.wait(0.01) is False
 
 
-@pytest.mark.proves("SYNC_IOC_MERGE")
+@pytest.mark.proves("sync-file:merge", "SYNC_IOC_MERGE")
 def test_merged_fence_waits_for_both(fake_kernel):
     first, one = made(fake_kernel, driver="a")
     second, two = made(fake_kernel, driver="b")
@@ -130,7 +130,7 @@ def frame_of(kernel):
     return make_pool(kernel, 1, format=find("XR24"))[0].acquire(0)
 
 
-@pytest.mark.proves("dma-buf:wait-before-cpu-access", "T32")
+@pytest.mark.proves("dma-buf:late-fence", "T32")
 def test_cpu_waits_for_the_fence_of_a_frame(fake_kernel):
     fake, fence = made(fake_kernel)
     frame = frame_of(fake_kernel)
@@ -139,6 +139,7 @@ def test_cpu_waits_for_the_fence_of_a_frame(fake_kernel):
     assert frame.array().shape == (16, 64, 4)
 
 
+@pytest.mark.proves("dma-buf:no-fence")
 def test_cpu_access_to_a_buffer_whose_writer_never_ends(fake_kernel):
     memory, buffer = new_buffer(fake_kernel)
     memory.writer = FakeFence(fake_kernel)

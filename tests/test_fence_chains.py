@@ -43,7 +43,7 @@ def gpu(fake_kernel):
     return rig
 
 
-@pytest.mark.proves("T42", "dma-buf:implicit-fence-before-qbuf")
+@pytest.mark.proves("T42", "dma-buf:late-fence")
 @pytest.mark.parametrize("explicit", [False, True])
 def test_a_frame_waits_in_front_of_v4l2_until_it_is_written(fake_kernel, gpu, explicit):
     source = AppSource(pool=gpu.pool)
@@ -101,6 +101,7 @@ def test_kernel_without_sync_files_of_buffers(fake_kernel, gpu):
         assert chain.wait().frames == 1
 
 
+@pytest.mark.proves("dma-buf:no-fence")
 def test_fence_that_never_signals_ends_the_chain_and_says_whose_it_is(fake_kernel, gpu):
     source, fake = AppSource(pool=gpu.pool, fence_timeout=0.05, name="render"), FakeFence(fake_kernel, driver="vgem")
     with running(source, Output(PATH, name="out")) as chain:
@@ -132,6 +133,7 @@ def test_late_frames_can_be_dropped(fake_kernel, gpu):
     assert gpu.pool.stats["leased"] == 0
 
 
+@pytest.mark.proves("dma-buf:failed-fence")
 @pytest.mark.parametrize("explicit", [False, True])
 @pytest.mark.parametrize("policy", ["flag", "drop", "raise"])
 def test_fence_that_signals_an_error(fake_kernel, gpu, policy, explicit):

@@ -265,6 +265,20 @@ def test_removing_what_is_shown_blanks(fake_kernel, fake, card):
     assert (fake.shown[PRIMARY], fake.blanked) == (0, 1)
 
 
+@pytest.mark.proves("T57", "DRM_IOCTL_MODE_CLOSEFB")
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_shown_may_stay(fake_kernel, fake, card, client, known):
+    """CLOSEFB takes the framebuffer from the program and leaves the plane alone; older kernels blank it."""
+    _, buffer = new_buffer(fake_kernel)
+    fake.closefb = known
+    framebuffer = add(card, buffer)
+    fake.shown[PRIMARY] = framebuffer.id
+    framebuffer.close(keep_shown=True)
+    framebuffer.close()
+    assert fake.blanked == (not known)
+    assert (client.handles, client.framebuffers) == ({}, {})
+
+
 def test_slots_of_a_pool_can_be_imported(fake_kernel, card):
     pool, memories = make_pool(fake_kernel, 2)
     framebuffers = [

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from typing import final
 
 from zcore._chain import Link, Node
+from zcore._commits import Commits
 from zcore._drm import Card
 from zcore._gem import Framebuffer
 from zcore._kms_extras import CommitExtras
@@ -21,6 +22,8 @@ class WritebackNode(Node):
         sink: Link,
         *,
         extras: CommitExtras | None = None,
+        commits: Commits | None = None,
+        crtc: int = 0,
         frames: int = -1,
         interval_ns: int = 0,
         timeout_ns: int = 5_000_000_000,

@@ -16,7 +16,8 @@ cdef extern from "<poll.h>" nogil:
         POLLIN
 
 
-def commit_alone(Commits commits not None, uint32_t crtc, settings, uint32_t flags=0, double timeout=1.0):
+def commit_alone(Commits commits not None, uint32_t crtc, settings, uint32_t flags=0, double timeout=1.0, *,
+                 bint read=False):
     """Commit properties and wait until they are there; frames of this CRTC in other threads wait that long.
 
     Parameters
@@ -31,6 +32,8 @@ def commit_alone(Commits commits not None, uint32_t crtc, settings, uint32_t fla
         DRM_MODE_ATOMIC_*; not NONBLOCK.
     timeout : float
         Seconds to wait for that flip.
+    read : bool
+        What is on the screen is written back by this commit: its frames stay until :func:`written_back`.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def commit_alone(Commits commits not None, uint32_t crtc, settings, uint32_t fla
     atomic.prop_values_ptr = <uint64_t>values
     with nogil:
         while True:
-            result = commits.alone(crtc, &atomic)
+            result = commits.alone(crtc, &atomic, read)
             if result != -EAGAIN:
                 break
             if monotonic_ns() > deadline:
@@ -77,3 +80,9 @@ def commit_alone(Commits commits not None, uint32_t crtc, settings, uint32_t fla
             elif result < 0:
                 break
     check(result, "DRM_IOCTL_MODE_ATOMIC" if result != -ETIMEDOUT else "flip event", commits.card.path)
+
+
+def written_back(Commits commits not None, uint32_t crtc):
+    """Give back the frames that a picture was written back from; it is there now, or will never be."""
+    with nogil:
+        commits.written_back(crtc)

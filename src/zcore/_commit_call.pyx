@@ -81,3 +81,12 @@ cdef int commit_lanes(
         if members[i].extras != NULL:
             (<CommitExtras>members[i].extras).settle(&extras[i], result)
     return result
+
+
+cdef uint64_t jobs_of(Lane **lanes, int count) noexcept nogil:
+    cdef int i
+    cdef uint64_t jobs = 0
+    for i in range(count):
+        if lanes[i].extras != NULL:
+            jobs += (<CommitExtras>lanes[i].extras).jobs
+    return jobs

@@ -35,6 +35,7 @@ cdef struct Lane:
     Slot *current  # on the screen
     Slot *pending  # committed, not flipped yet
     Slot *staged  # waits until the CRTC takes a commit again
+    Slot *read_back  # is written back just now: not given back before that picture is there
     uint32_t staged_framebuffer
     Setting settings[MAX_SETTINGS]  # go with the next frame
     int setting_count
@@ -65,7 +66,8 @@ cdef class Commits:
     cdef int change(self, Lane *lane, Setting *settings, int count) noexcept nogil
     cdef int submit(self, Lane *lane, Slot *slot, uint32_t framebuffer) noexcept nogil  # takes over the reference
     cdef int collect(self, Lane *reader) noexcept nogil  # flips of the reader's plane, or -errno (-EAGAIN = none yet)
-    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic) noexcept nogil  # blocking; -EAGAIN = not now
+    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic, bint read) noexcept nogil  # -EAGAIN = not now
+    cdef void written_back(self, uint32_t crtc) noexcept nogil  # the card has read what it wrote back
     cdef void kick(self, Lane *lane) noexcept nogil  # commit what waits, if the CRTC is still free
     # With the lock held
     cdef uint64_t *awaited_of(self, uint32_t crtc) noexcept nogil
@@ -75,4 +77,5 @@ cdef class Commits:
     cdef int flip_legacy(self, Lane *lane, uint64_t number) noexcept nogil
     cdef void fail(self, Lane *lane, int error) noexcept nogil
     cdef int flipped(self, uint32_t crtc, int64_t when, Lane *reader) noexcept nogil
+    cdef void keep_for_reading(self, uint32_t crtc) noexcept nogil
     cdef void shown(self, Lane *lane, int64_t when) noexcept nogil

@@ -3,12 +3,12 @@
 cimport cython
 from libc.errno cimport EAGAIN, EINVAL, ENODEV, ENOSPC
 
-from zcore._commit_call cimport commit_lanes
+from zcore._commit_call cimport commit_lanes, jobs_of
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._drm cimport Card
 from zcore._kms_extras cimport CommitExtras
 from zcore._kms_legacy cimport legacy_plane, page_flip
-from zcore._pool cimport slot_drop
+from zcore._pool cimport Slot, slot_drop, slot_hold
 from zcore._sys cimport atomic_add, atomic_store, sys_ioctl_restart, sys_notify, sys_read
 from zcore.uapi.drm cimport (
     ZC_DRM_EVENT_FLIP_COMPLETE,
@@ -90,7 +90,9 @@ cdef class Commits:
             slot_drop(lane.pending)
         if lane.current != NULL:
             slot_drop(lane.current)
-        lane.staged = lane.pending = lane.current = NULL
+        if lane.read_back != NULL:
+            slot_drop(lane.read_back)
+        lane.staged = lane.pending = lane.current = lane.read_back = NULL
         lane.setting_count = 0
         atomic_store(&lane.turn, 0)
         atomic_store(&lane.busy, 0)
@@ -133,8 +135,11 @@ cdef class Commits:
         pthread_mutex_unlock(&self.lock)
         return result
 
-    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic) noexcept nogil:
-        """Make a commit that takes no turn; frames of other threads wait for it instead of being refused (EBUSY)."""
+    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic, bint read) noexcept nogil:
+        """Make a commit that takes no turn; frames of other threads wait for it instead of being refused (EBUSY).
+
+        With `read`, what is on the screen is written back, and its frames stay until :meth:`written_back`.
+        """
         cdef int i, result = 0
         pthread_mutex_lock(&self.lock)
         for i in range(MAX_LANES):
@@ -142,8 +147,35 @@ cdef class Commits:
                 result = -EAGAIN
         if result == 0:
             result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_ATOMIC, atomic)
+        if result >= 0 and read:
+            self.keep_for_reading(crtc)
         pthread_mutex_unlock(&self.lock)
         return result
+
+    cdef void written_back(self, uint32_t crtc) noexcept nogil:
+        cdef int i
+        pthread_mutex_lock(&self.lock)
+        for i in range(self.lane_count):
+            if self.lanes[i].crtc == crtc and self.lanes[i].read_back != NULL:
+                slot_drop(self.lanes[i].read_back)
+                self.lanes[i].read_back = NULL
+        pthread_mutex_unlock(&self.lock)
+
+    cdef void keep_for_reading(self, uint32_t crtc) noexcept nogil:
+        """Hold what a picture is written back from: the flip after it may come before all of it was read."""
+        cdef int i
+        cdef Slot *old
+        cdef Lane *lane
+        for i in range(self.lane_count):
+            lane = self.lanes[i]
+            if lane.crtc != crtc:
+                continue
+            old = lane.read_back
+            lane.read_back = lane.pending if lane.pending != NULL else lane.current
+            if lane.read_back != NULL:
+                slot_hold(lane.read_back)
+            if old != NULL:
+                slot_drop(old)
 
     cdef uint64_t *awaited_of(self, uint32_t crtc) noexcept nogil:
         cdef int i, free = -1
@@ -214,6 +246,7 @@ cdef class Commits:
     cdef int commit(self, uint32_t crtc, Lane *only, uint64_t number) noexcept nogil:
         cdef int i, result, members = 0
         cdef bint asynchronous = True
+        cdef uint64_t jobs = jobs_of(self.lanes, self.lane_count)
         cdef Lane *lane
         for i in range(self.lane_count):
             lane = self.lanes[i]
@@ -246,6 +279,8 @@ cdef class Commits:
                 lane.shared_commits += members > 1
                 lane.async_commits += asynchronous
                 lane.pending.holder = lane.holder
+        if jobs_of(self.lanes, self.lane_count) != jobs:
+            self.keep_for_reading(crtc)
         self.awaited_of(crtc)[0] = number
         return 0
 

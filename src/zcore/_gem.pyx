@@ -11,6 +11,7 @@ from zcore._sys cimport sys_ioctl_restart
 from zcore.uapi.drm cimport (
     ZC_DRM_IOCTL_GEM_CLOSE,
     ZC_DRM_IOCTL_MODE_ADDFB2,
+    ZC_DRM_IOCTL_MODE_CLOSEFB,
     ZC_DRM_IOCTL_MODE_CREATE_DUMB,
     ZC_DRM_IOCTL_MODE_DESTROY_DUMB,
     ZC_DRM_IOCTL_MODE_RMFB,
@@ -18,6 +19,7 @@ from zcore.uapi.drm cimport (
     ZC_DRM_IOCTL_PRIME_HANDLE_TO_FD,
     ZC_DRM_MODE_FB_MODIFIERS,
     zc_drm_gem_close,
+    zc_drm_mode_closefb,
     zc_drm_mode_create_dumb,
     zc_drm_mode_destroy_dumb,
     zc_drm_mode_fb_cmd2,
@@ -75,25 +77,35 @@ cdef class Framebuffer:
     def __init__(self):
         raise TypeError("use add_framebuffer()")
 
-    def close(self):
-        """Remove it and close the handles that nobody else uses; a second call does nothing."""
-        remove(self)
+    def close(self, *, bint keep_shown=False):
+        """Remove it and close the handles that nobody else uses; a second call does nothing.
+
+        Parameters
+        ----------
+        keep_shown : bool
+            A plane that shows it goes on doing so, with DRM_IOCTL_MODE_CLOSEFB; kernels without it blank the plane.
+        """
+        remove(self, keep_shown)
 
     def __dealloc__(self):
         if self.card is not None:
-            remove(self)
+            remove(self, False)  # its buffer is free for others from now on: better blank than garbage
 
     def __repr__(self):
         return f"<Framebuffer {self.id}>"
 
 
-cdef void remove(Framebuffer self):
+cdef void remove(Framebuffer self, bint keep_shown):
     cdef uint32_t id = self.id
     cdef int fd = self.card.fd.number
+    cdef zc_drm_mode_closefb closing
     self.id = 0
     if id and self.card.fd.ours():
+        memset(&closing, 0, sizeof(closing))
+        closing.fb_id = id
         with nogil:  # may wait for a frame where it is still shown
-            sys_ioctl_restart(fd, ZC_DRM_IOCTL_MODE_RMFB, &id)
+            if not keep_shown or sys_ioctl_restart(fd, ZC_DRM_IOCTL_MODE_CLOSEFB, &closing) < 0:
+                sys_ioctl_restart(fd, ZC_DRM_IOCTL_MODE_RMFB, &id)
     imported, self.imported = self.imported, ()
     for identity in imported:
         drop_handle(self.card, identity)

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._chain cimport Node
+from zcore._commits cimport Commits
 from zcore._drm cimport Card
 from zcore._kms_extras cimport CommitExtras
 from zcore._pool cimport MAX_SLOTS, Pool, Slot
@@ -14,6 +15,8 @@ cdef class WritebackNode(Node):
     cdef Card card
     cdef Pool pool
     cdef CommitExtras extras
+    cdef Commits commits  # with `extras`: hold the frames that are read until the job is done
+    cdef uint32_t crtc
     cdef object framebuffers
     cdef uint32_t ids[MAX_SLOTS]
     cdef uint32_t connector

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._alarm cimport monotonic_ns
 from zcore._chain cimport Link, Node
+from zcore._commits cimport Commits
 from zcore._drm cimport Card
 from zcore._fence cimport fence_status
 from zcore._gem cimport Framebuffer
@@ -44,6 +45,10 @@ cdef class WritebackNode(Node):
     extras : CommitExtras, optional
         Of the plane whose commits the jobs go along with: one picture for each that is shown. Left out: commits of its
         own, which are tried again while another one is on its way.
+    commits : Commits, optional
+        With `extras`: those of the card. Frames that a picture is written back from stay until it is there.
+    crtc : int
+        With `extras`: whose picture it is.
     frames : int
         After how many to end; -1 = never.
     interval_ns : int
@@ -57,7 +62,7 @@ cdef class WritebackNode(Node):
 
     def __init__(self, str name, Card card not None, Pool pool not None, framebuffers, uint32_t connector,
                  uint32_t fb_property, uint32_t fence_property, Link sink not None, *, CommitExtras extras=None,
-                 int64_t frames=-1, int64_t interval_ns=0, int64_t timeout_ns=5000000000):
+                 Commits commits=None, uint32_t crtc=0, int64_t frames=-1, int64_t interval_ns=0, int64_t timeout_ns=5000000000):
         Node.__init__(self, name, None, sink)
         self.framebuffers = tuple(framebuffers)
         if len(self.framebuffers) != len(pool):
@@ -66,7 +71,11 @@ cdef class WritebackNode(Node):
             self.ids[i] = (<Framebuffer?>framebuffer).id
         self.card = card
         self.pool = pool
+        if extras is not None and commits is None:
+            raise ValueError(f"{name}: jobs that go along with commits need those of the card")
         self.extras = extras
+        self.commits = commits
+        self.crtc = crtc
         self.connector = connector
         self.fb_property = fb_property
         self.fence_property = fence_property
@@ -86,7 +95,7 @@ cdef class WritebackNode(Node):
     @property
     def idle(self):
         """Whether it waits for the display to show another picture."""
-        return self.extras is not None and self.job != NULL and not self.committed
+        return self.extras is not None and self.extras.job != 0
 
     def finish(self, double timeout=1.0):
         """Let go of the job; one that the card works on is waited for, because it writes into its buffer."""
@@ -105,6 +114,9 @@ cdef class WritebackNode(Node):
                 sys_wait(self.fence, POLLIN, milliseconds)
             sys_close(self.fence)
             self.fence = -1
+        if self.extras is not None:
+            with nogil:
+                self.commits.written_back(self.crtc)
         slot_drop(self.job)
         self.job = NULL
         self.committed = False
@@ -206,6 +218,8 @@ cdef class WritebackNode(Node):
         self.alarm.ring_at(0)
         sys_close(self.fence)
         self.fence = -1
+        if self.extras is not None:
+            self.commits.written_back(self.crtc)
         slot, self.job = self.job, NULL
         self.committed = False
         slot.meta.sequence = <uint32_t>self.number

@@ -41,7 +41,7 @@ def vgem_pool(vgem, code="XR24", count=4):
     return pool
 
 
-@pytest.mark.proves("SYNC_IOC_FILE_INFO", "SYNC_IOC_MERGE", "SYNC_IOC_SET_DEADLINE")
+@pytest.mark.proves("sync-file:info", "sync-file:merge", "SYNC_IOC_FILE_INFO", "SYNC_IOC_MERGE", "SYNC_IOC_SET_DEADLINE")
 def test_a_fence_tells_of_itself(line):
     with line.fence(1, "first") as first, line.fence(3, "third") as third, first.merge(third, "both") as both:
         assert (first.status, third.status, both.status) == (0, 0, 0)
@@ -74,7 +74,7 @@ def test_neither_testbed_driver_has_syncobj(vgem, vkms):
         card.close()
 
 
-@pytest.mark.proves("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", "T31", "T32", "dma-buf:wait-before-cpu-access")
+@pytest.mark.proves("DMA_BUF_IOCTL_EXPORT_SYNC_FILE", "T31", "T32", "dma-buf:late-fence")
 def test_cpu_waits_for_the_writer(vgem):
     buffer = vgem.buffer(4096)
     number = vgem.write(buffer)
@@ -104,7 +104,7 @@ def test_imported_fence_holds_up_who_waits_implicitly(line):
         assert buffer.wait(timeout=5)
 
 
-@pytest.mark.proves("T42", "dma-buf:implicit-fence-before-qbuf")
+@pytest.mark.proves("T42", "dma-buf:late-fence")
 def test_v4l2_gets_a_buffer_when_its_writer_is_done(vgem, vim2m):
     """vim2m would read it at once: V4L2 waits for no fence."""
     pool = vgem_pool(vgem, "BGR3")
@@ -128,7 +128,7 @@ def test_v4l2_gets_a_buffer_when_its_writer_is_done(vgem, vim2m):
     assert pool.stats["leased"] == 0
 
 
-@pytest.mark.proves("T42", "T44")
+@pytest.mark.proves("dma-buf:late-fence", "dma-buf:no-fence", "dma-buf:failed-fence", "T42", "T44")
 @pytest.mark.parametrize("how", ["late", "never", "error"])
 def test_explicit_fence_in_front_of_a_v4l2_output(line, how):
     caps = software_caps(find("YUYV"), SIZE)
@@ -156,7 +156,7 @@ def test_explicit_fence_in_front_of_a_v4l2_output(line, how):
     assert pool.stats["leased"] == 0
 
 
-@pytest.mark.proves("drm-kms:IN_FENCE_FD", "drm-kms:OUT_FENCE_PTR", "T66")
+@pytest.mark.proves("drm-kms:in-fence", "drm-kms:out-fence", "T66")
 def test_kms_waits_for_the_fence_of_a_frame_and_gives_one(line, vkms):
     screen = zcore.Display(vkms, mode=SIZE, out_fence=True)
     caps = software_caps(find("XR24"), SIZE)
@@ -223,6 +223,7 @@ def vgemless():
     return pool
 
 
+@pytest.mark.proves("dma-buf:failed-fence")
 def test_error_of_a_writer_is_told_at_the_frame(line):
     pool = vgemless()
     source, seen = zcore.AppSource(pool=pool), []

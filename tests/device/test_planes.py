@@ -67,7 +67,7 @@ def test_displays_ask_for_two_modes(vkms):
                 zcore.Chain(zcore.TestSource("XR24", SIZE), second).run(frames=2)
 
 
-@pytest.mark.proves("drm-kms:rotation", "drm-kms:property-change")
+@pytest.mark.proves("T76", "drm-kms:test-only")
 def test_changes_go_with_the_next_frame(vivid, vkms):
     display = zcore.Display(vkms, mode=SIZE)
     with zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60), display) as chain:
@@ -92,7 +92,7 @@ def now_plane(card):
     return next(p.id for p in card.planes() if card.properties(p.id, PLANE)["type"].value == 1)
 
 
-@pytest.mark.proves("T75", "DRM_IOCTL_DROP_MASTER")
+@pytest.mark.proves("drm-kms:master", "DRM_IOCTL_SET_MASTER", "T75", "DRM_IOCTL_DROP_MASTER")
 def test_master_lost_in_a_run(vivid, vkms):
     display = zcore.Display(vkms, mode=SIZE)
     display.open()
@@ -108,7 +108,7 @@ def test_master_lost_in_a_run(vivid, vkms):
     display.close()
 
 
-@pytest.mark.proves("DRM_IOCTL_CRTC_GET_SEQUENCE", "DRM_IOCTL_WAIT_VBLANK", "drm-kms:vblank")
+@pytest.mark.proves("DRM_IOCTL_CRTC_GET_SEQUENCE", "DRM_IOCTL_WAIT_VBLANK")
 def test_vertical_blanks(vkms):
     with zcore.Display(vkms, mode=SIZE) as display:
         source = zcore.TestSource("XR24", SIZE)
@@ -120,6 +120,7 @@ def test_vertical_blanks(vkms):
             assert (later - number) & 0xFFFFFFFF >= 2
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_SETPLANE", "drm-kms:legacy")
 def test_legacy_overlay(vivid, vkms):
     display = zcore.Display(vkms, mode=SIZE, atomic=False, plane="overlay")
     with zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60), display) as chain:

@@ -9,7 +9,7 @@ from testbed import debugfs
 from zcore.stages.screen_capture import ScreenCapture
 
 SIZE = (640, 480)
-pytestmark = pytest.mark.proves("drm-kms:WRITEBACK_FB_ID", "drm-kms:WRITEBACK_OUT_FENCE_PTR")
+pytestmark = pytest.mark.proves("drm-kms:writeback")
 
 
 def test_each_picture_of_a_display_is_captured(vkms):
@@ -88,7 +88,7 @@ def test_a_card_without_a_free_screen_says_so(vkms):
         zcore.Chain(ScreenCapture(zcore.Display(vkms)), zcore.FakeSink()).plan()
 
 
-@pytest.mark.proves("DRM_IOCTL_MODE_GETFB2", "DRM_IOCTL_PRIME_HANDLE_TO_FD", "T55")
+@pytest.mark.proves("drm-kms:grab", "DRM_IOCTL_MODE_GETFB2", "DRM_IOCTL_PRIME_HANDLE_TO_FD", "T55")
 def test_grabbing_what_another_program_shows(vkms):
     """Without being master, as root: the buffers of the display themselves, and no handle is left."""
     values = []
@@ -97,7 +97,7 @@ def test_grabbing_what_another_program_shows(vkms):
         with running(source, screen) as chain:
             for number in (1, 2, 3):
                 source.push(np.full((480, 640, 4), number, np.uint8))
-            wait_for(lambda: screen._scanout is not None and screen.scanout.flips == 3)
+            wait_for(lambda: screen._scanout is not None and screen.scanout.commits == 3)
             grab = zcore.KmsGrab(vkms, rate=50)
             sink = zcore.FakeSink(on_frame=lambda frame: values.append(int(frame.array()[9, 9, 0])))
             report = zcore.Chain(grab, sink).run(frames=3)
@@ -109,12 +109,13 @@ def test_grabbing_what_another_program_shows(vkms):
     assert grab.changes == 1
 
 
+@pytest.mark.proves("drm-kms:grab", "T55")
 def test_grab_leaves_no_handle_on_a_card_that_is_shared(vkms):
     with zcore.Display(vkms, mode=SIZE) as screen:
         source = zcore.AppSource(format="XR24", size=SIZE)
         with running(source, screen) as chain:
             source.push(np.full((480, 640, 4), 7, np.uint8))
-            wait_for(lambda: screen._scanout is not None and screen.scanout.flips == 1)
+            wait_for(lambda: screen._scanout is not None and screen.scanout.commits == 1)
             before = debugfs.gem_handles(screen.card.fd.fileno(), 64)
             zcore.Chain(zcore.KmsGrab(card=screen.card, rate=100), zcore.FakeSink()).run(frames=4)
             assert debugfs.gem_handles(screen.card.fd.fileno(), 64) == before

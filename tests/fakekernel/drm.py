@@ -33,6 +33,7 @@ class FakeCard(FakeProperties, Device):
         self.formats = list(FORMATS)
         self.modifiers = [LINEAR]
         self.pitch_alignment = 4
+        self.closefb = True
         self.capabilities = {1: 1, 5: 3, 6: 1, 0x10: 1, 0x12: 1}
         self.clients = {}  # File -> GemFile
         self.caps = {}  # File -> client capabilities
@@ -154,6 +155,11 @@ class FakeCard(FakeProperties, Device):
                 self.blanked += 1
         if self.pending and argument.value in self.pending[1].values():
             self.kernel.complain(f"RMFB of framebuffer {argument.value} while its commit is pending")
+
+    def drm_ioctl_mode_closefb(self, file, argument):
+        if not self.closefb or argument.second:
+            raise Refusal(errno.EINVAL, "no such call" if not self.closefb else "padding that is not 0")
+        self.clients[file].remove_framebuffer(argument.first)  # what shows it goes on
 
     # Objects
 

@@ -292,6 +292,7 @@ def _requests():
             "DRM_IOCTL_MODE_OBJ_SETPROPERTY": (0xBA, both, SetProperty),
             "DRM_IOCTL_MODE_ATOMIC": (0xBC, both, Atomic), "DRM_IOCTL_MODE_CREATEPROPBLOB": (0xBD, both, CreateBlob),
             "DRM_IOCTL_MODE_DESTROYPROPBLOB": (0xBE, both, One), "DRM_IOCTL_MODE_GETFB2": (0xCE, both, FbCmd2),
+            "DRM_IOCTL_MODE_CLOSEFB": (0xD0, both, Pair),
         },
     }  # fmt: skip
     found = {}

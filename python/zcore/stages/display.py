@@ -256,6 +256,8 @@ class Display(Live, Stage, SinkMixin):
         before, state.before, state.mode = state.before, None, None
         if self.restore_crtc:
             before.restore(shared.commits)
+        elif self._scanout is not None and self._screen is not None:
+            self._screen.show_black()  # stays; the frames' buffers are others' from now on
 
     def _release(self) -> None:
         scanout, self._scanout = self._scanout, None
@@ -263,7 +265,7 @@ class Display(Live, Stage, SinkMixin):
         if scanout is not None:
             scanout.release()
         if screen is not None:
-            screen.close()
+            screen.close(keep_shown=not self.restore_crtc)
         self._route = self._accepted = None
         self._started = False
 

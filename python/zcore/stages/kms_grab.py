@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,7 @@ from zcore._pool import Pool
 from zcore.errors import ChainError, DeviceError, NegotiationError
 from zcore.formats import INVALID, LINEAR, Format, by_drm
 from zcore.stages.app_source import AppSource
-from zcore.stages.base import LinkCaps, Sizes, make_pool
+from zcore.stages.base import LinkCaps, Pad, Sizes, make_pool
 from zcore.stages.kms_setup import choose_route
 
 Planes = list[tuple[DmaBuf, int, int]]
@@ -74,6 +75,7 @@ class KmsGrab(AppSource):
         self._caps: LinkCaps | None = None
         self._looker: threading.Thread | None = None
         self._ending = threading.Event()
+        self._may_look = threading.Event()  # the stages behind are known, and whether they import buffers
         self._failure: BaseException | None = None
 
     # Opening and closing
@@ -164,13 +166,20 @@ class KmsGrab(AppSource):
         super().start()
         if self._looker is None:
             self._ending.clear()
+            self._may_look.clear()
             self._failure = None
             self._looker = threading.Thread(target=self._look_on, name=f"zcore {self.name}")
             self._looker.start()
 
+    def linked(self, pads: Sequence[Pad]) -> None:
+        """Learn who takes the frames: only now it is known whether buffers that turn up must be copied."""
+        super().linked(pads)
+        self._may_look.set()
+
     def stop(self) -> None:
         """Look no more."""
         self._ending.set()
+        self._may_look.set()
         super().stop()
 
     def run_ends(self) -> None:
@@ -181,6 +190,7 @@ class KmsGrab(AppSource):
 
     def _end_looking(self) -> None:
         self._ending.set()
+        self._may_look.set()
         looker, self._looker = self._looker, None
         if looker is not None and looker is not threading.current_thread():
             looker.join()
@@ -189,6 +199,7 @@ class KmsGrab(AppSource):
 
     def _look_on(self) -> None:
         assert self.rate is not None
+        self._may_look.wait()
         interval, due = float(1 / self.rate), time.monotonic()
         given = 0
         try:

@@ -322,10 +322,10 @@ class Screen:
             if blob:
                 self.card.destroy_blob(blob)
 
-    def close(self) -> None:
-        """Remove the black picture; something else is on the screen by now, or nothing."""
+    def close(self, *, keep_shown: bool = False) -> None:
+        """Remove the black picture; something else is on the screen by now, or it is meant to stay."""
         splash, self._splash = self._splash, None
         if splash is not None:
-            splash.close()
+            splash.close(keep_shown=keep_shown)
         self._forget_blobs()
         self.route = None

@@ -212,8 +212,9 @@ class ScreenCapture(Stage, SourceMixin):
     def writeback(self) -> Writeback:
         """The connector."""
         if self._writeback is None:
+            card = self.card  # tells what is to be done where the display's is not open
             shared = self.display.shared.commits if self.display is not None else None
-            self._writeback = Writeback(self.card, self._route(), shared)
+            self._writeback = Writeback(card, self._route(), shared)
         return self._writeback
 
     def offers(self) -> Sequence[Format]:
@@ -299,6 +300,8 @@ class ScreenCapture(Stage, SourceMixin):
             writeback.fence_property,
             sink,
             extras=extras,
+            commits=writeback.commits,
+            crtc=writeback.route.crtc,
             frames=frames,
             interval_ns=int(1_000_000_000 / self.rate) if self.rate else 0,
             timeout_ns=int(self.timeout * 1e9),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zcore._commit_alone import commit_alone
+from zcore._commit_alone import commit_alone, written_back
 from zcore._commits import Commits
 from zcore._drm import Card
 from zcore._fence import Fence
@@ -108,9 +108,9 @@ class Writeback:
         self._back = back
         _in_use.add((self.card, self.connector))
 
-    def commit(self, settings: dict[int, dict[int, int]]) -> None:
-        """Commit something beside what displays commit, and wait for it."""
-        commit_alone(self.commits, self.route.crtc, settings, ALLOW_MODESET)
+    def commit(self, settings: dict[int, dict[int, int]], *, read: bool = False) -> None:
+        """Commit something beside what displays commit, and wait for it; with `read`, the frames shown stay."""
+        commit_alone(self.commits, self.route.crtc, settings, ALLOW_MODESET, read=read)
 
     def detach(self) -> None:
         """Give the CRTC back to the screen; a second call does nothing."""
@@ -160,7 +160,7 @@ def capture_screen(
     }
     try:
         writeback.attach()
-        writeback.commit({writeback.connector: job})
+        writeback.commit({writeback.connector: job}, read=True)
         with Fence.adopt(written.value) as done:
             if not done.wait(timeout):
                 raise make_error(110, "writeback fence", card.path, "the card did not write the picture back")
@@ -171,6 +171,7 @@ def capture_screen(
         pool.describe(size=(width, height), arrays=[(0, 0, np.dtype("u1"), (height, width, 4), (pitch, 4, 1))])
         return pool.acquire().array().copy()
     finally:
+        written_back(writeback.commits, route.crtc)
         writeback.detach()
         framebuffer.close()
 
