@@ -292,7 +292,7 @@ def test_drain_of_a_codec_that_does_not_run():
 # Large and missing frames
 
 
-@pytest.mark.proves("T85")
+@pytest.mark.proves("T85", "dev-decoder:enospc")
 def test_frames_that_are_larger_than_the_driver_guesses(fake_kernel):
     decoder(fake_kernel)
     payloads, pictures, _ = stream((2, SIZE), (3, (64, 64)))

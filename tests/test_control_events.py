@@ -149,7 +149,6 @@ def test_other_events_are_decoded(fake, controls):
         EventWatch(device, ("eosx",))
 
 
-@pytest.mark.proves("T103")
 def test_the_loops_event_is_not_lost_to_a_watch(fake, controls):
     """A thread that watches controls takes the source change out of the kernel's queue: the loop's bell rings."""
     device = controls.device
@@ -169,7 +168,7 @@ def test_the_loops_event_is_not_lost_to_a_watch(fake, controls):
         assert watch.next().value == 4
 
 
-@pytest.mark.proves("T103", "VIDIOC_DQEVENT")
+@pytest.mark.proves("VIDIOC_DQEVENT")
 @pytest.mark.parametrize("thief", [False, True])
 def test_a_chain_follows_a_new_resolution_while_controls_are_watched(fake, thief):
     """The chain is planned anew, whoever took the event; the thread that watches misses no change of a control."""

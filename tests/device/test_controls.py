@@ -154,7 +154,6 @@ def test_changes_are_told_whoever_makes_them(camera, vivid):
         assert watch.next(5).value == 44
 
 
-@pytest.mark.proves("T103")
 def test_two_readers_and_a_chain_on_one_descriptor(camera):
     """Each reader finds what it waits for."""
     told = []
