@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import os
 import threading
 import weakref
 
@@ -83,3 +84,22 @@ def test_error_ends_with_who_looks_at_it(fake_kernel, background):
         assert seen() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_chain_that_has_ended_keeps_no_buffers(fake_kernel, fails):
+    camera = FakeCamera(fake_kernel)
+    camera.auto = 5
+    chain = zcore.Chain(zcore.Capture("/dev/video0"), zcore.FakeSink())
+    if fails:
+        threading.Timer(0.05, camera.unplug).start()
+        with pytest.raises(zcore.DeviceGoneError):
+            chain.run()
+    else:
+        chain.run(frames=5)
+    gc.collect()
+    assert chain.frames_done == 5
+    kept = len(os.listdir("/proc/self/fd"))
+    del chain
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == kept

@@ -63,6 +63,7 @@ class Chain:
         self._opened: list[Stage] = []
         self._runner: Runner | None = None
         self._wiring: Wiring | None = None
+        self._taken = 0
         self._kept_open = False
         self._stop_asked = False
         self._thread: threading.Thread | None = None
@@ -345,7 +346,8 @@ class Chain:
     @property
     def frames_done(self) -> int:
         """How many frames the last stage has taken so far, for progress."""
-        return self._wiring.taken(self.graph.sinks[-1]) if self._wiring is not None else 0
+        wiring = self._wiring
+        return wiring.taken(self.graph.sinks[-1]) if wiring is not None else self._taken
 
     def stop(self) -> None:
         """End the run soon, from any thread or signal handler; the report is given as usual."""
@@ -379,6 +381,7 @@ class Chain:
     def _close(self) -> None:
         opened, self._opened = self._opened, []
         plan, self._plan = self._plan, None
+        self._taken, self._wiring = self.frames_done, None  # its nodes hold buffers
         self._ledger = Ledger()
         for stage in reversed(self.graph.stages):
             if stage in opened or isinstance(stage, Passing):

@@ -349,7 +349,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     def _shut(self) -> None:
         device, self._device = self._device, None
         pad, self._pad = self._pad, None
-        self.caps = None
+        self.caps = self._node = None
         if pad is not None:
             pad.queue.close()
         if device is not None:
