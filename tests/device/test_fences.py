@@ -41,7 +41,9 @@ def vgem_pool(vgem, code="XR24", count=4):
     return pool
 
 
-@pytest.mark.proves("sync-file:info", "sync-file:merge", "SYNC_IOC_FILE_INFO", "SYNC_IOC_MERGE", "SYNC_IOC_SET_DEADLINE")
+@pytest.mark.proves(
+    "sync-file:info", "sync-file:merge", "SYNC_IOC_FILE_INFO", "SYNC_IOC_MERGE", "SYNC_IOC_SET_DEADLINE"
+)
 def test_a_fence_tells_of_itself(line):
     with line.fence(1, "first") as first, line.fence(3, "third") as third, first.merge(third, "both") as both:
         assert (first.status, third.status, both.status) == (0, 0, 0)
