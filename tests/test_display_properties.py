@@ -40,6 +40,7 @@ def settings(card, object=PRIMARY, number=0):
 # Properties
 
 
+@pytest.mark.proves("DRM_IOCTL_MODE_OBJ_SETPROPERTY", "T76")
 @pytest.mark.parametrize("as_text", [False, True], ids=["mapping", "string"])
 @pytest.mark.proves("DRM_IOCTL_MODE_OBJ_SETPROPERTY")
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "legacy"])

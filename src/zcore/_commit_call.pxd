@@ -5,7 +5,9 @@ from zcore._commits cimport Lane
 
 
 # NONBLOCK, with an event; 0 or -errno.
-cdef int commit_lanes(int card, uint32_t crtc, Lane **members, int count, uint64_t number, bint asynchronous) noexcept nogil
+cdef int commit_lanes(
+    int card, uint32_t crtc, Lane **members, int count, uint64_t number, bint asynchronous
+) noexcept nogil
 
 
 # How many pictures these planes have had written back with their commits.

@@ -62,7 +62,8 @@ cdef class WritebackNode(Node):
 
     def __init__(self, str name, Card card not None, Pool pool not None, framebuffers, uint32_t connector,
                  uint32_t fb_property, uint32_t fence_property, Link sink not None, *, CommitExtras extras=None,
-                 Commits commits=None, uint32_t crtc=0, int64_t frames=-1, int64_t interval_ns=0, int64_t timeout_ns=5000000000):
+                 Commits commits=None, uint32_t crtc=0, int64_t frames=-1,
+                 int64_t interval_ns=0, int64_t timeout_ns=5000000000):
         Node.__init__(self, name, None, sink)
         self.framebuffers = tuple(framebuffers)
         if len(self.framebuffers) != len(pool):

@@ -39,7 +39,7 @@ def chain_of(vivid, **options):
 @pytest.mark.proves("T76", "drm-kms:restore")
 def test_every_property_is_set_and_put_back(vivid, vkms):
     with zcore.Display(vkms) as display:
-        route = display._choose(None, 0, None)
+        route = display.route()
         planes = settable(display.card, route.plane.id, PLANE)
         connectors = settable(display.card, route.connector.id, CONNECTOR)
     wishes = {name: other_value(*known) for name, known in planes.items()}
@@ -132,7 +132,7 @@ def test_unknown_property_is_said_with_what_there_is(vivid, vkms):
 
 def test_overlay_plane_by_id(vivid, vkms):
     with zcore.Display(vkms) as display:
-        primary = display._choose(None, 0, None).plane.id
+        primary = display.route().plane.id
         others = [plane.id for plane in display.card.planes() if plane.id != primary and 0x34325258 in plane.formats]
     display, chain = chain_of(vivid, plane_id=others[0])
     with chain:

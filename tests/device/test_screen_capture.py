@@ -50,6 +50,30 @@ def test_a_chain_of_its_own_follows_a_display_that_plays(vkms):
     assert shown.frames >= 5
 
 
+@pytest.mark.proves("T58")
+def test_pictures_in_a_hurry_are_whole_and_in_order(vkms):
+    """vkms reads frames later than the flip after them tells: they must not be written anew before that."""
+    seen = []
+
+    def look(frame):
+        colours = frame.array()[..., :3]
+        seen.append((int(colours.min()), int(colours.max())))
+
+    source, screen = zcore.AppSource(format="XR24", size=SIZE), zcore.Display(vkms, mode=SIZE)
+    with running(source, screen):
+        source.push(np.full((480, 640, 4), 1, np.uint8))
+        wait_for(lambda: screen._scanout is not None and screen.scanout.commits == 1)
+        with running(ScreenCapture(screen), zcore.FakeSink(on_frame=look), frames=6) as second:
+            for number in range(2, 250):
+                source.push(np.full((480, 640, 4), number, np.uint8))
+                if len(seen) == 6:
+                    break
+            second.wait()
+        source.end_of_stream()
+    assert all(low == high for low, high in seen)
+    assert [low for low, _ in seen] == sorted({low for low, _ in seen})
+
+
 def test_own_card_reads_the_screen_at_a_rate(vkms):
     sink = zcore.ArraySink(keep=5)
     capture = ScreenCapture(vkms, mode=SIZE, rate=100)
