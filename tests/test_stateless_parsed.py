@@ -99,12 +99,13 @@ def test_every_call_of_a_change_may_fail(fake_kernel, monkeypatch, call):
         kept = Kept()
         before = fake_kernel.count(call)
         fake_kernel.fail(call, 5, after=after)
+        why = ""
         try:
             zcore.Chain(CodedSource(payloads), stage, kept.stage).run()
         except (zcore.DeviceError, zcore.NegotiationError) as error:
-            assert "EIO" in str(error)
-        else:
-            made = fake_kernel.count(call) - before
+            why = str(error)
+        assert "EIO" in why or not why
+        made = 0 if why else fake_kernel.count(call) - before
         fake_kernel.rules.clear()
         assert not stage.is_open
         assert kept.payloads == pictures[: len(kept.payloads)]
