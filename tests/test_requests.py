@@ -64,6 +64,7 @@ class Camera:
         self.device.close()
 
 
+@pytest.mark.proves("VIDIOC_G_EXT_CTRLS", "request-api:queue-and-complete", "request-api:reuse")
 def test_controls_go_with_their_frame(vivid):
     with Camera() as camera, requests.Request(camera.device, "/dev/media0") as request:
         requests.start(camera.queue)
@@ -80,7 +81,7 @@ def test_controls_go_with_their_frame(vivid):
     assert [one.times_queued for one in vivid.media.requests] == [4]
 
 
-@pytest.mark.proves("T20")
+@pytest.mark.proves("T20", "request-api:mixing")
 def test_mixing_is_explained(vivid, fake_kernel):
     with Camera() as camera, requests.Request(camera.device, "/dev/media0") as request:
         requests.start(camera.queue)

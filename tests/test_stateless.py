@@ -36,6 +36,7 @@ def play(payloads, *, frames=None, **options):
     return kept, report
 
 
+@pytest.mark.proves("dev-stateless-decoder:decoding", "dev-stateless-decoder:references")
 def test_pictures_are_what_was_coded(decoder):
     frames = pictures(12)
     kept, report = play(stream(frames))
@@ -48,6 +49,7 @@ def test_pictures_are_what_was_coded(decoder):
     assert facts == {"requests": 12, "bitstream_bytes": 12 * BYTES}
 
 
+@pytest.mark.proves("MEDIA_IOC_REQUEST_ALLOC", "MEDIA_REQUEST_IOC_REINIT", "request-api:reuse")
 def test_requests_are_made_once(decoder, fake_kernel):
     play(stream(pictures(40)))
     requests = decoder.media.requests
@@ -57,6 +59,7 @@ def test_requests_are_made_once(decoder, fake_kernel):
     assert fake_kernel.count("MEDIA_REQUEST_IOC_REINIT") == 34
 
 
+@pytest.mark.proves("request-api:queue-and-complete")
 def test_request_that_ends_after_its_buffer(decoder):
     import threading
 
@@ -85,6 +88,7 @@ def test_several_pictures_in_one_buffer(decoder):
     assert report.frames == 6
 
 
+@pytest.mark.proves("dev-stateless-decoder:error")
 @pytest.mark.parametrize(("corrupted", "numbers"), [("deliver", [0, 1, 3, 4, 5, 6]), ("drop", [0, 1, 5, 6])])
 def test_damaged_header(decoder, corrupted, numbers):
     frames = pictures(7)
@@ -97,6 +101,7 @@ def test_damaged_header(decoder, corrupted, numbers):
     assert drops == {"damaged header": 1} | ({"no reference": 2} if corrupted == "drop" else {})
 
 
+@pytest.mark.proves("dev-stateless-decoder:seek")
 def test_begins_with_a_key_frame(decoder):
     frames = pictures(12)
     kept, report = play(stream(frames)[3:])
@@ -112,14 +117,29 @@ def test_noise_is_counted(decoder):
     assert {reason: n for stage in report.stages for reason, n in stage.drops.items()} == {"damaged header": 3}
 
 
-def test_another_size_ends_the_run_in_words(decoder):
-    small = (32, 16)
-    payloads = [*stream(pictures(3)), coded_frame(bytes(small[0] * small[1] * 3 // 2), small)]
-    kept = Kept()
-    stage = zcore.StatelessDecode("/dev/video2", format="NV12", media="/dev/media0")
-    with pytest.raises(zcore.NegotiationError, match="the stream is 32x16, and 64x16 was agreed"):
-        zcore.Chain(CodedSource(payloads), stage, kept.stage).run()
-    assert kept.payloads == pictures(3)
+@pytest.mark.proves("dev-stateless-decoder:resolution-change")
+def test_another_size_is_followed(decoder, fake_kernel):
+    small, large = (32, 16), (96, 32)
+    others = [[picture(n, w * h * 3 // 2) for n in range(3)] for w, h in (small, large)]
+    payloads = [*stream(pictures(3))]
+    for size, frames in zip((small, large), others, strict=True):
+        payloads += [coded_frame(one, size, frames[n - 1] if n else None) for n, one in enumerate(frames)]
+    payloads += stream(pictures(2))
+    kept, report = play(payloads)
+    assert kept.payloads == pictures(3) + others[0] + others[1] + pictures(2)
+    assert report.zero_copy
+    assert [text.split()[-2] for text in report.replanned] == ["32x16", "96x32", "x".join(map(str, SIZE))]
+    assert report.frames == 11
+
+
+def test_another_size_without_a_key_frame_is_skipped(decoder):
+    frames = pictures(3)
+    payloads = stream(frames)
+    payloads.insert(1, coded_frame(bytes(64), (128, 128), bytes(64)))
+    kept, report = play(payloads)
+    assert kept.payloads == frames[:1]
+    assert {reason: n for stage in report.stages for reason, n in stage.drops.items()} == {"no reference": 3}
+    assert not report.replanned
 
 
 def test_runs_again_with_other_numbers(decoder):
@@ -169,6 +189,7 @@ def test_nothing_is_left_open(decoder):
     assert standing() == before
 
 
+@pytest.mark.proves("dev-stateless-decoder:capabilities")
 def test_wrong_devices_are_named(decoder, fake_kernel):
     from fakekernel import FakeDecoder, FakeM2m
 
@@ -205,6 +226,25 @@ def test_element_by_gstreamers_name(decoder, tmp_path, monkeypatch):
         chain.wait()
     assert got == frames
     assert requests.media_device_of
+
+
+def test_decode_takes_a_stateless_device_where_there_is_no_other(decoder, monkeypatch):
+    from zcore import devices
+    from zcore.stages import stateless
+
+    monkeypatch.setattr(devices, "video_paths", lambda: ["/dev/video2"])
+    monkeypatch.setattr(stateless, "media_device_of", lambda path: "/dev/media0")
+    for device in (None, "/dev/video2"):
+        kept = Kept()
+        chain = zcore.Chain(CodedSource(stream(pictures(4))), zcore.Decode(device, format="NV12"), kept.stage)
+        with chain:
+            plan = str(chain.plan(require_zero_copy=True))
+            report = chain.run(require_zero_copy=True)
+        assert kept.payloads == pictures(4)
+        assert "statelessdecode" in str([stage.kind for stage in report.stages])
+        assert "software" not in plan
+    with pytest.raises(zcore.DeviceError, match="no decoder of H264"):
+        zcore.Chain(CodedSource([]), zcore.Decode(codec="H264"), Kept().stage).plan()
 
 
 def test_device_is_found_by_its_codec(decoder, monkeypatch):

@@ -31,6 +31,8 @@ NEWER = {
     "struct drm_mode_closefb", "DRM_IOCTL_MODE_CLOSEFB", "DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP",  # 6.8
     "DRM_CLIENT_CAP_CURSOR_PLANE_HOTSPOT",  # 6.8
     "struct v4l2_remove_buffers",  # 6.10
+    "struct v4l2_ctrl_fwht_params", "V4L2_CID_STATELESS_FWHT_PARAMS",  # 5.12
+    "V4L2_FWHT_VERSION", "V4L2_FWHT_FL_I_FRAME",  # 5.12
     # libdrm's own, in xf86drmMode.h
     "DRM_PLANE_TYPE_OVERLAY", "DRM_PLANE_TYPE_PRIMARY", "DRM_PLANE_TYPE_CURSOR",
     "DRM_MODE_CONNECTED", "DRM_MODE_DISCONNECTED", "DRM_MODE_UNKNOWNCONNECTION",
@@ -250,6 +252,16 @@ def test_videodev2_fallbacks_agree_with_the_kernels(tmp_path):
 
 
 @pytest.mark.proves("T30")
+def test_stateless_controls_agree_with_the_kernels(tmp_path):
+    if not has_headers(tmp_path, ["linux/v4l2-controls.h"], []):
+        pytest.skip("<linux/v4l2-controls.h> is not installed")
+    ours = parse("zc_stateless.h")
+    assert [(s.name, len(s.fields)) for s in ours.structs] == [("zc_v4l2_ctrl_fwht_params", 9)]
+    assert len(ours.constants) == 3
+    compare(tmp_path, ours, "uapi/zc_stateless.h", ["linux/v4l2-controls.h"], [])
+
+
+@pytest.mark.proves("T30")
 def test_max_num_buffers_is_where_the_kernel_puts_it(tmp_path):
     if not has_headers(tmp_path, ["linux/videodev2.h"], []):
         pytest.skip("<linux/videodev2.h> is not installed")
@@ -271,6 +283,6 @@ def test_max_num_buffers_is_where_the_kernel_puts_it(tmp_path):
 def test_pxd_files_declare_all_that_the_headers_do():
     """A constant or field that no ``.pxd`` names cannot be used, so it must not be in the header either."""
     declared = set(re.findall(r"\w+", " ".join(path.read_text() for path in UAPI.glob("*.pxd"))))
-    whole = parse("zc_drm.h", "zc_drm_mode.h", "zc_dmabuf.h")
+    whole = parse("zc_drm.h", "zc_drm_mode.h", "zc_dmabuf.h", "zc_stateless.h")
     names = {*whole.constants, *(s.name for s in whole.structs), *(f for s in whole.structs for f in s.fields)}
     assert names - declared == set()

@@ -19,10 +19,13 @@ class StatelessNode(ConvertNode):
         sink: Link,
         requests: RequestPool,
         *,
+        changed: Callable[[int, int, Picture | None], str],
+        size: tuple[int, int],
         parse: Callable[[bytes | None], list[Picture]] | None = None,
         last_number: int = 0,
         drop_corrupted: bool = False,
     ) -> None: ...
+    def resume(self, sink: Link, size: tuple[int, int]) -> None: ...
     def release(self) -> None: ...
     @property
     def error(self) -> BaseException | None: ...

@@ -21,6 +21,7 @@ from zcore.running import Runner
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
 from zcore.stages.codec import Decode
 from zcore.stages.flow import Passing
+from zcore.stages.stateless import StatelessDecode
 from zcore.wiring import Wiring
 
 
@@ -124,7 +125,7 @@ class Chain:
             other = stage.stand_in(error)
             if other is None:
                 raise
-            if strict:
+            if strict and other.stands_in_for:
                 raise ZeroCopyError(
                     f"{stage.name} would work on the CPU, and require_zero_copy forbids it: {error}"
                 ) from error
@@ -269,7 +270,7 @@ class Chain:
     def _follow(self, wiring: Wiring, reports: list[Report], replanned: list[str], strict: bool) -> None:
         """Plan anew what is behind decoders whose streams have changed."""
         for stage in wiring.paused():
-            assert isinstance(stage, Decode)
+            assert isinstance(stage, Decode | StatelessDecode)
             behind = wiring.behind(stage)
             links = follow(self.graph, wiring, stage, strict)
             self._ledger.follow(links, [one for one in self.graph.stages if one in behind])

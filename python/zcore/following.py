@@ -13,6 +13,7 @@ from zcore.negotiate import Plan, Planner
 from zcore.stages.base import LinkCaps, Pad, SinkMixin, Sizes, SourceMixin, Stage
 from zcore.stages.codec import Decode
 from zcore.stages.decoder_stream import alike
+from zcore.stages.stateless import StatelessDecode
 from zcore.wiring import Wiring
 
 
@@ -21,13 +22,13 @@ class Behind(Stage, SourceMixin):
 
     Parameters
     ----------
-    decoder : Decode
+    decoder : Decode or StatelessDecode
         Has found out what its stream is now.
     """
 
     kind = "decode"
 
-    def __init__(self, decoder: Decode):
+    def __init__(self, decoder: Decode | StatelessDecode):
         super().__init__(decoder.name)
         self.own_samples = True  # whether formats with other samples than the stream's are left out
         self.decoder = decoder
@@ -78,7 +79,7 @@ class Behind(Stage, SourceMixin):
         raise NotImplementedError
 
 
-def follow(graph: Graph, wiring: Wiring, decoder: Decode, strict: bool) -> list[Any]:
+def follow(graph: Graph, wiring: Wiring, decoder: Decode | StatelessDecode, strict: bool) -> list[Any]:
     """Plan and set up what is behind a decoder for what its stream is now.
 
     Everything that came out of it before has arrived, and what it has taken stays in it.
@@ -89,7 +90,7 @@ def follow(graph: Graph, wiring: Wiring, decoder: Decode, strict: bool) -> list[
         The whole chain.
     wiring : Wiring
         Of the run, which is not driven by any loop now. Its plan is changed in place.
-    decoder : Decode
+    decoder : Decode or StatelessDecode
         The stage that paused.
     strict : bool
         Refuse a plan that copies.

@@ -6,15 +6,11 @@ from zcore._stateless_nodes cimport StatelessNode
 
 
 cdef class FwhtNode(StatelessNode):
-    cdef object changed
     cdef Slot *current  # coded frame that is being read
     cdef uint32_t position
-    cdef uint32_t width
-    cdef uint32_t height
     cdef uint64_t reference  # picture that the next one builds on; 0 = none
     cdef bint doubtful  # something was lost since the last key frame
     cdef readonly uint64_t damaged_headers
     cdef readonly uint64_t without_reference
 
     cdef int take_fwht(self, const uint8_t *start) noexcept nogil
-    cdef int tell_change(self, uint32_t width, uint32_t height) noexcept with gil

@@ -1,33 +1,25 @@
 """A stateless FWHT decoder as the loop sees it: its headers are read without the GIL."""
 
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset
 
-from zcore._chain cimport Link
 from zcore._cpu_nodes cimport begin_uninterrupted
 from zcore._dmabuf cimport Memory, memory_end, memory_map
 from zcore._ioctl cimport ACCESS_READ
 from zcore._pool cimport slot_drop
-from zcore._request cimport RequestPool
 from zcore._stateless_nodes cimport NS_PER_PICTURE, Record, StatelessNode
-from zcore._v4l2 cimport Queue
+from zcore.uapi.stateless cimport (
+    ZC_V4L2_CID_STATELESS_FWHT_PARAMS,
+    ZC_V4L2_FWHT_FL_I_FRAME,
+    ZC_V4L2_FWHT_VERSION,
+    zc_v4l2_ctrl_fwht_params,
+)
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR, v4l2_ext_control
 
 
-cdef extern from "<errno.h>" nogil:
-    enum:
-        ECANCELED
-
 cdef extern from "<arpa/inet.h>" nogil:
     uint32_t ntohl(uint32_t value)
-
-cdef extern from "<linux/v4l2-controls.h>" nogil:
-    struct v4l2_ctrl_fwht_params:
-        uint64_t backward_ref_ts
-        uint32_t version, width, height, flags, colorspace, xfer_func, ycbcr_enc, quantization
-    const uint32_t V4L2_CID_STATELESS_FWHT_PARAMS
-    const uint32_t V4L2_FWHT_FL_I_FRAME
 
 cdef enum:
     FWHT_HEADER = 44  # eight bytes of magic, then nine numbers, most significant byte first
@@ -42,19 +34,9 @@ cdef class FwhtNode(StatelessNode):
 
     Parameters
     ----------
-    changed : callable
-        Called with width and height where the stream is of another size than agreed; what it raises ends the run.
-    size : (int, int)
-        What was agreed.
+    changed, size, last_number, drop_corrupted
+        See there.
     """
-
-    def __init__(self, str name, Queue output not None, Queue capture not None, Link source not None,
-                 Link sink not None, RequestPool requests not None, *, changed, size, uint64_t last_number=0,
-                 bint drop_corrupted=False):
-        StatelessNode.__init__(self, name, output, capture, source, sink, requests, last_number=last_number,
-                               drop_corrupted=drop_corrupted)
-        self.changed = changed
-        self.width, self.height = size
 
     cdef bint has_more(self) noexcept nogil:
         return self.current != NULL
@@ -90,14 +72,15 @@ cdef class FwhtNode(StatelessNode):
         cdef const uint8_t *at = start + self.position
         cdef int i, result
         cdef bint sound = left >= FWHT_HEADER and memcmp(at, FWHT_MAGIC, 8) == 0
-        cdef v4l2_ctrl_fwht_params params
+        cdef zc_v4l2_ctrl_fwht_params params
         cdef v4l2_ext_control control
         cdef Record record
         if sound:
             memcpy(numbers, at + 8, sizeof(numbers))
             for i in range(9):
                 numbers[i] = ntohl(numbers[i])
-            sound = 1 <= numbers[0] <= 3 and numbers[8] <= left - FWHT_HEADER and numbers[1] > 0 and numbers[2] > 0
+            sound = 1 <= numbers[0] <= ZC_V4L2_FWHT_VERSION and numbers[8] <= left - FWHT_HEADER
+            sound = sound and numbers[1] > 0 and numbers[2] > 0
         if not sound:  # the next picture of this frame may be sound
             self.damaged_headers += 1
             self.doubtful = True
@@ -108,10 +91,12 @@ cdef class FwhtNode(StatelessNode):
                 self.position += 1
             return 1
         if numbers[1] != self.width or numbers[2] != self.height:
-            return 0 if self.pending or self.out_count else self.tell_change(numbers[1], numbers[2])
+            if numbers[3] & ZC_V4L2_FWHT_FL_I_FRAME:
+                return 0 if self.pending or self.out_count else self.tell_change(numbers[1], numbers[2], None)
+            self.reference = 0  # what it builds on has another size, so it was lost
         memset(&record, 0, sizeof(record))
         memset(&params, 0, sizeof(params))
-        if numbers[3] & V4L2_FWHT_FL_I_FRAME:
+        if numbers[3] & ZC_V4L2_FWHT_FL_I_FRAME:
             self.doubtful = False
         else:
             if self.reference == 0 or (self.doubtful and self.drop_corrupted):
@@ -130,7 +115,7 @@ cdef class FwhtNode(StatelessNode):
         params.ycbcr_enc = numbers[6]
         params.quantization = numbers[7]
         memset(&control, 0, sizeof(control))
-        control.id = V4L2_CID_STATELESS_FWHT_PARAMS
+        control.id = ZC_V4L2_CID_STATELESS_FWHT_PARAMS
         control.size = sizeof(params)
         control.ptr = &params
         record.number = self.last_number + 1
@@ -144,23 +129,12 @@ cdef class FwhtNode(StatelessNode):
         self.last_number = self.reference = record.number
         return 1
 
-    cdef int tell_change(self, uint32_t width, uint32_t height) noexcept with gil:
-        try:
-            self.changed(width, height)
-            self.width, self.height = width, height
-            self.reference = 0
-            return 1
-        except BaseException as error:
-            self.error = error
-            self.operation = "decode"
-            return -ECANCELED
-
     cdef void let_go(self) noexcept nogil:
         StatelessNode.let_go(self)
-        if self.current != NULL:
-            slot_drop(self.current)
-        self.current = NULL
         self.reference = 0
+        if self.current != NULL and not self.paused:  # behind a pause it goes on with this frame
+            slot_drop(self.current)
+            self.current = NULL
 
     def __dealloc__(self):
         if self.current != NULL:

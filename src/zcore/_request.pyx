@@ -248,6 +248,19 @@ cdef object fill(v4l2_ext_control *controls, wanted):
     return kept
 
 
+def set_payloads(V4l2Device device not None, wanted):
+    """Set controls with payloads, ``(id, bytes)``, outside of any request; gives 0 or the errno."""
+    cdef v4l2_ext_control controls[MAX_CONTROLS]
+    cdef v4l2_ext_controls batch
+    kept = fill(controls, [(id, 0, content) for id, content in wanted])
+    memset(&batch, 0, sizeof(batch))
+    batch.count = len(wanted)
+    batch.controls = controls
+    result = sys_ioctl(device.fd.number, VIDIOC_S_EXT_CTRLS, &batch)
+    del kept
+    return -result if result < 0 else 0
+
+
 def start_queue(Queue queue not None):
     """Start streaming without queueing anything: buffers come within requests."""
     if queue.c_state == QUEUE_STREAMING:

@@ -29,10 +29,14 @@ cdef struct Record:
 cdef class StatelessNode(ConvertNode):
     cdef RequestPool requests
     cdef object parse
+    cdef object changed
+    cdef uint32_t width  # what was agreed
+    cdef uint32_t height
     cdef list pictures  # parsed and not submitted, the next one last
     cdef int unsubmitted  # how many these are
     cdef readonly object error
     cdef bint drop_corrupted
+    cdef bint begun  # the first picture was told
     cdef bint flushed  # the parser was asked for what it holds back
     cdef Record records[MAX_RECORDS]
     cdef int first_record
@@ -56,6 +60,7 @@ cdef class StatelessNode(ConvertNode):
     cdef bint has_more(self) noexcept nogil
     cdef int next_parsed(self) noexcept with gil
     cdef int submit_parsed(self, object picture) except -1
+    cdef int tell_change(self, uint32_t width, uint32_t height, object picture) noexcept with gil
     cdef int settle(self, Record *record, Slot *slot) noexcept nogil
     cdef int refuse(self, const char *operation, int code) noexcept with gil
     cdef void let_go(self) noexcept nogil

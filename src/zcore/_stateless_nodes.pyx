@@ -20,19 +20,13 @@ from zcore._errors import make_error
 
 
 cdef extern from "<sys/epoll.h>" nogil:
-    enum:
-        EPOLLIN
-        EPOLLOUT
-        EPOLLERR
-        EPOLLHUP
+    enum: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
 
 cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLPRI
+    enum: POLLPRI
 
 cdef extern from "<errno.h>" nogil:
-    enum:
-        ECANCELED
+    enum: ECANCELED
 
 cdef enum:
     FIELD_NONE = 1
@@ -54,20 +48,36 @@ cdef class StatelessNode(ConvertNode):
     parse : callable, optional
         Called with the GIL: with the bytes of each coded frame, and with ``None`` at the end. Gives a list of
         ``zcore.bitstream.Picture``.
+    changed : callable
+        Called with width and height when a picture has another size than agreed, and with that picture where `parse`
+        gave it; also with the first picture of a run. All pictures before it are decoded and handed on then. It gives
+        ``"pause"`` where both queues must be set up anew: the link behind is closed, and nothing is taken until
+        :meth:`resume`. What it raises ends the run.
+    size : (int, int)
+        What was agreed.
     last_number : int
         Of the last picture of an earlier run: numbers are not used twice.
     """
 
     def __init__(self, str name, Queue output not None, Queue capture not None, Link source not None,
-                 Link sink not None, RequestPool requests not None, *, parse=None, uint64_t last_number=0,
-                 bint drop_corrupted=False):
+                 Link sink not None, RequestPool requests not None, *, changed, size, parse=None,
+                 uint64_t last_number=0, bint drop_corrupted=False):
         ConvertNode.__init__(self, name, output, capture, source, sink)
         self.requests = requests
         self.parse = parse
+        self.changed = changed
+        self.width, self.height = size
         self.pictures = []
         self.last_number = last_number
         self.drop_corrupted = drop_corrupted
         self.kept_pools = ()
+
+    def resume(self, Link sink not None, size):
+        """Go on behind a pause: both queues have buffers for pictures of this size, and stream."""
+        self.sink = sink
+        self.width, self.height = size
+        self.paused = False
+        self.ready |= EPOLLIN
 
     cdef int keep_pools(self) except -1:
         self.kept_pools = (self.capture.pool, self.output.pool, *self.source.pools)
@@ -75,7 +85,7 @@ cdef class StatelessNode(ConvertNode):
 
     cdef int step(self) noexcept nogil:
         cdef int fed, taken, given, result
-        if self.done:
+        if self.done or self.paused:
             return 0
         result = self.capture.refill()
         if result < 0:
@@ -105,7 +115,7 @@ cdef class StatelessNode(ConvertNode):
 
     cdef int feed(self) noexcept nogil:
         cdef int result, moved = 0
-        while self.pending < MAX_RECORDS and self.output.queued_count < self.output.count and (
+        while not self.paused and self.pending < MAX_RECORDS and self.output.queued_count < self.output.count and (
             self.output.pool.core.free_count
         ):
             result = self.next_picture()
@@ -212,6 +222,18 @@ cdef class StatelessNode(ConvertNode):
                 self.pictures.reverse()
                 self.unsubmitted = len(self.pictures)
                 return 1
+            picture = self.pictures[len(self.pictures) - 1]
+            if picture.number and (not self.begun or picture.size != (self.width, self.height)):
+                older = [number for number in picture.due if number < picture.number]
+                if older:  # to be shown before it, and with buffers of the old size
+                    self.pictures[len(self.pictures) - 1] = picture._replace(due=picture.due[len(older):])
+                    return self.submit_parsed(picture._replace(number=0, due=older, keep=()))
+                if self.pending or self.out_count:
+                    return 0
+                result = self.tell_change(picture.size[0], picture.size[1], picture)
+                if result < 0 or self.paused:
+                    return result
+                self.begun = True
             self.unsubmitted -= 1
             return self.submit_parsed(self.pictures.pop())
         except BaseException as error:
@@ -255,6 +277,21 @@ cdef class StatelessNode(ConvertNode):
             raise self.error
         self.last_number = max(self.last_number, record.number)
         return result
+
+    cdef int tell_change(self, uint32_t width, uint32_t height, object picture) noexcept with gil:
+        """1 = go on, or paused; -ECANCELED = it raised."""
+        try:
+            if self.changed(width, height, picture) == "pause":
+                self.paused = True
+                self.let_go()
+                self.sink.close()
+            else:
+                self.width, self.height = width, height
+            return 1
+        except BaseException as error:
+            self.error = error
+            self.operation = "decode"
+            return -ECANCELED
 
     # What comes out
 
@@ -338,6 +375,7 @@ cdef class StatelessNode(ConvertNode):
 
     def release(self):
         """Let go of all pictures: the queues are stopped."""
+        self.paused = False
         self.let_go()
         self.pictures = []
         self.unsubmitted = 0
@@ -352,7 +390,7 @@ cdef class StatelessNode(ConvertNode):
 
     cdef uint32_t wants(self) noexcept nogil:
         cdef uint32_t events = 0
-        if self.done:
+        if self.done or self.paused:
             return 0
         if self.output.queued_count:
             events |= EPOLLOUT

@@ -16,13 +16,13 @@ from zcore._v4l2_device import V4l2Device
 def camera():
     with drivers.vivid(n_devs=1) as nodes, V4l2Device(nodes.one("capture").path) as device:
         device.set_format(1, 640, 360, zcore.Capture(device.path, "GREY").format.v4l2)
-        device.set_control(device.control_id("Test Pattern"), 10)  # 100% White
+        device.set_control(device.control_id("Test Pattern"), 6)  # 100% White
         yield device
 
 
 @pytest.mark.proves(
     "MEDIA_IOC_REQUEST_ALLOC", "MEDIA_REQUEST_IOC_QUEUE", "MEDIA_REQUEST_IOC_REINIT", "VIDIOC_G_EXT_CTRLS",
-    "VIDIOC_S_EXT_CTRLS", "request-api:controls-per-frame",
+    "VIDIOC_S_EXT_CTRLS", "request-api:queue-and-complete", "request-api:reuse",
 )  # fmt: skip
 def test_brightness_holds_for_its_frame(camera):
     queue = requests.buffers(camera, count=3)
@@ -43,7 +43,7 @@ def test_brightness_holds_for_its_frame(camera):
     queue.close()
 
 
-@pytest.mark.proves("T20")
+@pytest.mark.proves("T20", "request-api:mixing")
 def test_mixing(camera):
     queue = requests.buffers(camera, count=3)
     requests.start(queue)
@@ -57,6 +57,7 @@ def test_mixing(camera):
     queue.close()
 
 
+@pytest.mark.proves("T20", "request-api:mixing")
 def test_both_ways_are_refused_by_a_stateless_decoder():
     with drivers.vicodec() as nodes, V4l2Device(nodes.one("m2m", "stateless-decoder").path) as device:
         queue = requests.buffers(device, output=True, count=2)

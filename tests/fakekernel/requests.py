@@ -202,6 +202,7 @@ class FakeStatelessDecoder(WithRequests, FakeCodec):
         self.store(self.output.type, *self.layout(fourcc("SFWH"), *self.visible))
         self.controls[FWHT_PARAMS] = ["FWHT Stateless Parameters", 0x220, 0, 0, 0, 0, 0, 0x100]
         self.seen = []  # the parameters of each picture
+        self.headers = []  # what was set outside of requests
         self.late_end = False
         self._unfinished = []
         FakeMedia(kernel, self, media)
@@ -214,6 +215,17 @@ class FakeStatelessDecoder(WithRequests, FakeCodec):
     def layout(self, code, width, height):
         width, height, _, *rest = super().layout(fourcc("FWHT") if code == fourcc("SFWH") else code, width, height)
         return width, height, code, *rest
+
+    def vidioc_s_ext_ctrls(self, file, controls):
+        """Take a header as drivers do whose pictures' format depends on it: while there are no buffers for them."""
+        if controls.which == REQUEST_VALUES or not any(control.id == FWHT_PARAMS for control in self.each(controls)):
+            super().vidioc_s_ext_ctrls(file, controls)
+            return
+        for control in self.each(controls):
+            content = ctypes.string_at(self.pointer(control), control.size)
+            if content not in self.headers[-1:] and self.capture.buffers:
+                raise Refusal(errno.EBUSY, "there are buffers of the format that depends on it")
+            self.headers.append(content)
 
     def check_payload(self, id, content):
         if id != FWHT_PARAMS or len(content) != PARAMS.size:

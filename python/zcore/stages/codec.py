@@ -29,7 +29,8 @@ class Decode(Codec):
     Parameters
     ----------
     device : str, optional
-        Device node, or the driver's name; left out: the first device that has the codec.
+        Device node, or the driver's name; left out: the first that has the codec, a stateful one before a
+        stateless one, which :class:`zcore.StatelessDecode` drives then.
     codec : str
         ``FWHT``, ``H264``, ``HEVC``, ``VP8``, ``VP9``, ``JPEG`` and so on: what the device has.
     format : str, optional

@@ -106,12 +106,22 @@ class Codec(MemToMem):
         return find_codec_device(self.direction, self.codec, self.device or None)
 
     def stand_in(self, error: Exception) -> Stage | None:
-        """Give the codec in software, where that is allowed and the machine has none that can be opened."""
+        """Give another device for the codec, or the codec in software where that is allowed."""
+        if isinstance(error, DeviceNotFoundError | NegotiationError):
+            other = self.in_place()
+            if other is not None:
+                return other
         if self.fallback is None or not isinstance(error, DeviceNotFoundError | DeviceBusyError | NegotiationError):
             return None
         stage = self.in_software()
         stage.stands_in_for = f"fallback={self.fallback!r}, and {error}"
         return stage
+
+    def in_place(self) -> Stage | None:
+        """Give a stateless decoder in place of a stateful one; ``None`` where there is none."""
+        from zcore.stages.stateless import in_place_of
+
+        return in_place_of(self)
 
     def in_software(self) -> Stage:
         """Make the stage that does the same on the CPU."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zcore._chain import Link, Node
 from zcore._fwht_node import FwhtNode
-from zcore._request import RequestPool
+from zcore._request import RequestPool, set_payloads
 from zcore._stateless_nodes import StatelessNode
 from zcore._v4l2_device import V4l2Device
 from zcore.bitstream.picture import Parser, Picture
@@ -20,9 +21,25 @@ from zcore.stages.codec_base import Codec
 from zcore.stages.controls import Value
 from zcore.stages.cpu_pads import ReadPad
 from zcore.stages.stateless_codecs import CODECS, StatelessCodec
-from zcore.stages.v4l2_pad import V4l2Pad, asked_code
+from zcore.stages.v4l2_pad import V4l2Pad, asked_code, caps_of
 
 CODED_BUFFERS = 4
+
+
+@dataclass
+class StatelessStream:
+    """What was agreed for a stream.
+
+    Attributes
+    ----------
+    own : LinkCaps
+        What the driver has for its pictures, with the size of its buffers.
+    planned : LinkCaps
+        With the size that is to be seen.
+    """
+
+    own: LinkCaps
+    planned: LinkCaps
 
 
 class StatelessDecode(Codec):
@@ -30,7 +47,8 @@ class StatelessDecode(Codec):
 
     How am I supposed to use this? As :class:`zcore.Decode`: ``Chain(FileSource("in.fwht"), StatelessDecode(),
     Display())``. Codecs: see ``docs/stateless.md``. The coded frames are read by the CPU and their payload is written
-    into the device's buffers; pictures are handed on without a copy.
+    into the device's buffers; pictures are handed on without a copy. A stream of another size than was told before, or
+    that changes it on its way, is followed as :class:`zcore.Decode` follows it.
 
     Parameters
     ----------
@@ -94,6 +112,8 @@ class StatelessDecode(Codec):
         self._reader = ReadPad(self.name)
         self._requests: RequestPool | None = None
         self._coded: LinkCaps | None = None
+        self._stream: StatelessStream | None = None
+        self._header: tuple[tuple[int, bytes], ...] = ()  # controls that the formats of pictures depend on
         self._node_now: StatelessNode | None = None
         self._parser: Parser | None = None
         self._last_number = 0
@@ -148,12 +168,17 @@ class StatelessDecode(Codec):
         if not width or not height:
             now = pad.device.get_format(pad.type)
             width, height = now.width, now.height
-        pad.queue.close()
-        wanted = find(self._kind.stateless)
-        room = max(caps.memory_planes[0][0], self._kind.room(width, height))
-        self._coded = pad.set_format(wanted, width, height, sizeimage=room)
         self._input = replace(caps, width=width, height=height)
+        self._set_coded()
         return self._input
+
+    def _set_coded(self) -> None:
+        """Set codec and size anew: a queue with buffers would not let its format be set."""
+        assert self._input is not None
+        pad, size = self.coded_pad, self._input.size
+        pad.queue.close()
+        room = max(self._input.memory_planes[0][0], self._kind.room(*size))
+        self._coded = pad.set_format(find(self._kind.stateless), *size, sizeimage=room)
 
     def offers(self) -> Sequence[Format]:
         """List the formats of pixels that it gives."""
@@ -178,7 +203,9 @@ class StatelessDecode(Codec):
                 f"{width}x{height}"
             )
         self.output.holds = max(self.output.holds, self._kind.references + 2)
-        return replace(granted, width=width, height=height, rate=self._input.rate)
+        planned = replace(granted, width=width, height=height, rate=self._input.rate)
+        self._stream = StatelessStream(granted, planned)
+        return planned
 
     def start(self) -> None:
         """Start both queues; the device's buffers for the bitstream are made with the first start."""
@@ -198,36 +225,57 @@ class StatelessDecode(Codec):
         assert self._requests is not None
         queues = self.coded_pad.queue, self.output.queue
         drop = self.corrupted == "drop"
-        if self._kind.parser is None:
-            self._node_now = FwhtNode(
-                self.name, *queues, source, sink, self._requests, changed=self._changed, size=self._input.size,
-                last_number=self._last_number, drop_corrupted=drop,
-            )  # fmt: skip
-        else:
+        parse = None
+        if self._kind.parser is not None:
             self._parser = self._kind.parser(self._last_number)
-            self._node_now = StatelessNode(
-                self.name, *queues, source, sink, self._requests, parse=self._parse,
-                last_number=self._last_number, drop_corrupted=drop,
-            )  # fmt: skip
+            parse = self._parse
+        self._node_now = (FwhtNode if parse is None else StatelessNode)(
+            self.name, *queues, source, sink, self._requests, changed=self._changed, size=self._input.size,
+            parse=parse, last_number=self._last_number, drop_corrupted=drop,
+        )  # fmt: skip
         return self._node_now
 
     def _parse(self, data: bytes | None) -> list[Picture]:
         assert self._parser is not None
-        assert self._input is not None
-        pictures = self._parser.flush() if data is None else self._parser.feed(data)
-        for picture in pictures:
-            if picture.number and picture.size != self._input.size:
-                self._changed(*picture.size)
-        return pictures
+        return self._parser.flush() if data is None else self._parser.feed(data)
 
-    def _changed(self, width: int, height: int) -> None:
+    def _changed(self, width: int, height: int, picture: Picture | None) -> str:
+        """Look at a picture that may need other buffers: ``pause`` where it does."""
         assert self._input is not None
-        agreed = self._input
-        raise NegotiationError(
-            f"{self.name} ({self.device}): the stream is {width}x{height}, and {agreed.width}x{agreed.height} was "
-            "agreed; tell the size before the decoder (caps with width and height). A change of resolution in "
-            "mid-stream cannot be followed yet"
-        )
+        controls = picture.controls if picture is not None else ()
+        self._header = tuple((id, content) for id, content in controls if id in self._kind.header)
+        if (width, height) != self._input.size:
+            self._input = replace(self._input, width=width, height=height)
+            return "pause"
+        # EBUSY: these pictures need another format than the buffers have.
+        return "pause" if self._set_header() == errno.EBUSY else ""
+
+    def _set_header(self) -> int:
+        """Tell the device what the stream's header says; gives 0 or why not. Each picture is told it once more."""
+        device = self.coded_pad.device
+        return set_payloads(device, self._header) if self._header else 0
+
+    @property
+    def stream(self) -> StatelessStream:
+        """What was agreed for the stream."""
+        assert self._stream is not None
+        return self._stream
+
+    def renew(self) -> bool:
+        """Set up the side of the stream anew, in the order of the kernel's interface: its format, then its header."""
+        self.output.forget()
+        self._set_coded()
+        self._set_header()
+        assert self._input is not None
+        own = caps_of(self.output.device.get_format(self.output.type))
+        self._stream = StatelessStream(own, replace(own, width=self._input.width, height=self._input.height))
+        return True
+
+    def go_on(self, sink: Link) -> None:
+        """Start both queues for the rest of the stream."""
+        assert self._node_now is not None
+        self.start()
+        self._node_now.resume(sink, self.stream.planned.size)
 
     def stop(self) -> None:
         """Stop both queues and let go of the reference pictures."""
@@ -274,3 +322,25 @@ class StatelessDecode(Codec):
         if self._node_now is not None:
             self._count(self._node_now)
         return {**super().facts(), "requests": self._written[0], "bitstream_bytes": self._written[1]}
+
+
+def in_place_of(decoder: Codec) -> StatelessDecode | None:
+    """Give a stateless decoder for what was asked of a stateful one; ``None`` where this machine has none that fits."""
+    from zcore.stages.codec import Decode
+    from zcore.stages.stateless_codecs import stateless_devices
+
+    if not isinstance(decoder, Decode):
+        return None
+    for path, driver, card, codec in stateless_devices():
+        if codec == decoder.codec and decoder.device in ("", path, driver, card):
+            return StatelessDecode(
+                path,
+                codec,
+                decoder.format,
+                extra_controls=decoder.extra_controls,
+                capture_io_mode=decoder.io_modes[1],
+                corrupted=decoder.corrupted,
+                buffers=decoder.buffers,
+                name=decoder.name,
+            )
+    return None

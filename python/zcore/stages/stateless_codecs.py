@@ -30,12 +30,15 @@ class StatelessCodec:
         How many pictures it may keep.
     modes : sequence of (int, int, str)
         Menu controls to set, each with its value and the words for it.
+    header : sequence of int
+        Controls of the stream's header, which the device may need to know before its pictures' format is set.
     """
 
     stateless: str
     parser: Callable[[int], Parser] | None
     references: int
     modes: tuple[tuple[int, int, str], ...] = ()
+    header: tuple[int, ...] = ()
 
     def room(self, width: int, height: int) -> int:
         """Give how many bytes a coded picture may have: as many as its pixels."""
@@ -59,6 +62,7 @@ CODECS: dict[str, StatelessCodec] = {
             (h264.CID_DECODE_MODE, h264.FRAME_BASED, "whole pictures; it wants slices one by one"),
             (h264.CID_START_CODE, h264.ANNEX_B, "slices with start codes"),
         ),
+        (h264.CID_SPS,),
     ),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
 }
