@@ -277,7 +277,7 @@ cdef class QueueBuffers:
             held = ", ".join(f"{count} by {name}" for name, count in pool.holders().items()) or "none by frames"
             raise device_error(
                 EBUSY, "VIDIOC_REQBUFS", self.name,
-                f"buffers of its last run are held: {held}; this driver cannot free buffers that are mapped or exported "
+                f"buffers of its last run are held: {held}; this driver frees none that are mapped or exported "
                 "(no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS): drop those frames, and arrays of them, first"
             )
         self.leftover = None

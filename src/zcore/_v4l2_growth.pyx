@@ -86,7 +86,7 @@ cdef class GrowingBuffers(QueueBuffers):
         room = self.most_buffers() - self.count
         if room <= 0:
             raise device_error(
-                ENOBUFS, "VIDIOC_CREATE_BUFS", self.name, f"it has {self.count} buffers, which is as many as it can have"
+                ENOBUFS, "VIDIOC_CREATE_BUFS", self.name, f"it has {self.count} buffers, as many as it can have"
             )
         fd = self.fd.number
         memset(&argument, 0, sizeof(argument))
