@@ -15,7 +15,7 @@ VMALLOC, CONTIG = 0, 1
 
 def picture(frame):
     """Tell whether a frame has colour bars."""
-    return len(np.unique(np.asarray(frame))) >= 8
+    return np.asarray(frame).std() > 20
 
 
 @pytest.mark.proves("VIDIOC_CREATE_BUFS", "VIDIOC_REMOVE_BUFS", "v4l2-buffers:grow", "v4l2-buffers:shrink", "T25")
@@ -27,6 +27,7 @@ def test_queue_grows_and_shrinks(multiplanar, export):
         queue = Queue(device.fd, "camera", 9 if multiplanar == 2 else 1)
         pool = Pool("camera", "vivid", writable=False, owner=device)
         queue.allocate(pool, 3, export=export)
+        granted = queue.count
         assert queue.most_buffers() == 64  # vivid's MAX_VID_CAP_BUFFERS
         queue.start()
         kept = [queue.next_frame(10), queue.next_frame(10)]
@@ -34,14 +35,15 @@ def test_queue_grows_and_shrinks(multiplanar, export):
         kept += [queue.next_frame(10) for _ in range(3)]
         assert len({frame.index for frame in kept}) == 5
         queue.stop()
-        assert queue.shrink() == 0 or max(frame.index for frame in kept) < queue.count
+        queue.shrink()
+        assert max(frame.index for frame in kept) < queue.count  # buffers that frames have stay
         kept.clear()
         queue.shrink()
-        assert len(pool) == queue.count == 3
-        assert queue.grow(61) == 61
+        assert len(pool) == queue.count == granted
+        assert queue.grow(100) == 64 - granted
         with pytest.raises(zcore.DeviceError, match="as many as it can have"):
             queue.grow()
-        assert queue.shrink() == 61
+        assert queue.shrink() == 64 - granted
         queue.start()
         assert queue.next_frame(10) is not None
         queue.close()
@@ -53,7 +55,7 @@ def test_capture_grows_while_frames_are_kept(vivid):
     with zcore.Capture(vivid, "XR24", SIZE, rate=60, buffers=2, max_buffers=40) as camera:
         kept = list(camera.frames(36))
         assert len({frame.index for frame in kept}) == 36
-        assert camera.facts()["grown"] >= 34
+        assert camera.facts()["grown"] >= 30  # of the rest some were granted at the start
         assert picture(kept[0])
         assert picture(kept[-1])
 
@@ -66,8 +68,8 @@ def test_chain_to_a_display_grows_with_its_framebuffers(vivid, vkms):
         if len(kept) < 6:
             kept.append(frame)
 
-    camera = zcore.Capture(vivid, "XR24", (1024, 768), rate=60, buffers=5, max_buffers=12, name="camera")
-    report = zcore.Chain(camera, zcore.Passthrough(keep), zcore.Display(vkms)).run(frames=30)
+    camera = zcore.Capture(vivid, "XR24", (640, 480), rate=60, buffers=5, max_buffers=12, name="camera")
+    report = zcore.Chain(camera, zcore.Passthrough(keep), zcore.Display(vkms, mode=(640, 480))).run(frames=30)
     (facts,) = [stage.facts for stage in report.stages if stage.name == "camera"]
     assert (report.frames, len(kept)) == (30, 6)
     assert facts["grown"] >= 3  # two on the screen, six kept, and what the camera needs
