@@ -32,6 +32,7 @@ MODULES = (
     "_v4l2_events",
     "_v4l2_codec",
     "_v4l2_buffers",
+    "_v4l2_growth",
     "_v4l2",
     "_drm_types",
     "_drm",

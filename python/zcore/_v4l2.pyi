@@ -2,15 +2,17 @@ from typing import final
 
 from zcore._frame import Frame
 from zcore._pool import Pool
-from zcore._v4l2_buffers import QueueBuffers
+from zcore._v4l2_growth import GrowingBuffers
 
 @final
-class Queue(QueueBuffers):
+class Queue(GrowingBuffers):
     stamp: bool
     @property
     def queued_count(self) -> int: ...
     @property
     def frames(self) -> int: ...
+    @property
+    def hinted(self) -> int: ...
     @property
     def attaches(self) -> int: ...
     @property

@@ -19,15 +19,20 @@ from zcore.uapi.dma_buf cimport (
 from zcore.uapi.dma_heap cimport ZC_DMA_HEAP_IOCTL_ALLOC, zc_dma_heap_allocation_data
 from zcore.uapi.udmabuf cimport ZC_UDMABUF_CREATE, ZC_UDMABUF_FLAGS_CLOEXEC, zc_udmabuf_create
 from zcore.uapi.videodev2 cimport (
+    V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS,
+    VIDIOC_CREATE_BUFS,
     VIDIOC_DQBUF,
     VIDIOC_EXPBUF,
     VIDIOC_QBUF,
     VIDIOC_QUERYBUF,
+    VIDIOC_REMOVE_BUFS,
     VIDIOC_REQBUFS,
     VIDIOC_STREAMOFF,
     VIDIOC_STREAMON,
     v4l2_exportbuffer,
     v4l2_requestbuffers,
+    zc_v4l2_max_num_buffers,
+    zc_v4l2_remove_buffers,
 )
 
 
@@ -35,6 +40,9 @@ cdef extern from "<fcntl.h>" nogil:
     enum:
         O_RDWR
         O_CLOEXEC
+
+cdef enum:
+    VIDEO_MAX_FRAME = 32  # buffers of a queue whose driver tells no other number
 
 cdef extern from "_sys.h" nogil:
     int _IOC_SIZE(unsigned long request)
@@ -143,15 +151,43 @@ cdef int udmabuf_from_memfd(int udmabuf, int memfd, uint64_t size) noexcept nogi
 
 
 cdef int v4l2_reqbufs(int fd, uint32_t type, uint32_t memory, uint32_t count, uint32_t *capabilities) noexcept nogil:
+    cdef uint32_t flags = 0
+    return v4l2_reqbufs_with(fd, type, memory, count, &flags, capabilities)
+
+
+cdef int v4l2_reqbufs_with(
+    int fd, uint32_t type, uint32_t memory, uint32_t count, uint32_t *flags, uint32_t *capabilities
+) noexcept nogil:
     cdef v4l2_requestbuffers argument
     memset(&argument, 0, sizeof(argument))
     argument.type = type
     argument.memory = memory
     argument.count = count
+    argument.flags = flags[0]
     cdef int result = sys_ioctl(fd, VIDIOC_REQBUFS, &argument)
+    flags[0] = argument.flags
     if capabilities != NULL:
         capabilities[0] = argument.capabilities
     return <int>argument.count if result >= 0 else result
+
+
+cdef int v4l2_create_bufs(int fd, v4l2_create_buffers *argument, uint32_t *most) noexcept nogil:
+    cdef int result = sys_ioctl(fd, VIDIOC_CREATE_BUFS, argument)
+    if result < 0:
+        return result
+    most[0] = VIDEO_MAX_FRAME
+    if argument.capabilities & V4L2_BUF_CAP_SUPPORTS_MAX_NUM_BUFFERS:
+        most[0] = zc_v4l2_max_num_buffers(argument)
+    return <int>argument.count
+
+
+cdef int v4l2_remove_bufs(int fd, uint32_t type, uint32_t index, uint32_t count) noexcept nogil:
+    cdef zc_v4l2_remove_buffers argument
+    memset(&argument, 0, sizeof(argument))
+    argument.type = type
+    argument.index = index
+    argument.count = count
+    return sys_ioctl(fd, VIDIOC_REMOVE_BUFS, &argument)
 
 
 cdef int v4l2_querybuf(int fd, v4l2_buffer *buffer) noexcept nogil:

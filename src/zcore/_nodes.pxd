@@ -16,6 +16,8 @@ cdef class CaptureNode(Node):
     cdef readonly bint changed  # the source has another resolution now
     cdef readonly uint64_t corrupted_drops
 
+    cdef bint grow(self) noexcept with gil
+
 
 cdef class ConvertNode(Node):
     cdef Queue output  # takes frames

@@ -74,6 +74,8 @@ cdef class CaptureNode(Node):
         if result < 0:
             self.operation = "VIDIOC_QBUF"
             return result
+        if self.queue.wants_growth(self.queue.queued_count) and self.grow():
+            return 1
         if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room():
             return 0
         # One frame per wakeup: asking until EAGAIN would cost a second call for each.
@@ -100,6 +102,9 @@ cdef class CaptureNode(Node):
             self.remaining -= 1
         self.sink.push(slot)
         return 1
+
+    cdef bint grow(self) noexcept with gil:
+        return self.queue.grow_by_one() > 0
 
     cdef uint32_t wants(self) noexcept nogil:
         if self.done or self.queue.queued_count == 0 or not self.sink.has_room():

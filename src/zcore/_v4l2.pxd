@@ -2,13 +2,15 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from zcore._pool cimport MAX_PLANES, MAX_SLOTS, Slot
-from zcore._v4l2_buffers cimport QUEUE_ENDED, QueueBuffers
+from zcore._v4l2_buffers cimport QUEUE_ENDED
+from zcore._v4l2_growth cimport GrowingBuffers
 from zcore.uapi.videodev2 cimport v4l2_buffer, v4l2_plane
 
 
-cdef class Queue(QueueBuffers):
+cdef class Queue(GrowingBuffers):
     cdef readonly int queued_count
     cdef readonly uint64_t frames
+    cdef readonly uint64_t hinted  # VIDIOC_QBUFs that told the driver to leave the caches alone
     cdef readonly uint64_t attaches  # imports of a buffer that this index had not seen
     cdef readonly uint64_t reattaches  # of these, on an index that held another buffer before
     cdef readonly uint64_t gaps  # frames that the driver dropped, by sequence numbers

@@ -20,8 +20,8 @@ from zcore._v4l2_buffers cimport (
     QUEUE_GONE,
     QUEUE_READY,
     QUEUE_STREAMING,
-    QueueBuffers,
 )
+from zcore._v4l2_growth cimport GrowingBuffers
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_FLAG_ERROR,
     V4L2_BUF_FLAG_LAST,
@@ -44,7 +44,7 @@ cdef extern from "<poll.h>" nogil:
 
 @cython.final
 @cython.no_gc_clear  # __dealloc__ drops slots that live in `pool` and `sources`
-cdef class Queue(QueueBuffers):
+cdef class Queue(GrowingBuffers):
     """One direction of one open V4L2 device.
 
     How am I supposed to use this? Set the format on the device, then :meth:`allocate` buffers of the driver's own (they
@@ -71,8 +71,7 @@ cdef class Queue(QueueBuffers):
             From VIDIOC_QBUF.
         """
         cdef Slot *slot
-        cdef int result = 0
-        cdef int tried = 0
+        cdef int result = 0, tried = 0
         if self.c_state != QUEUE_READY:
             raise ValueError(f"{self.name}: cannot probe, it is {self.state}")
         with nogil:
@@ -149,6 +148,8 @@ cdef class Queue(QueueBuffers):
             # With the GIL: these never block, and giving it away for each call loses frames beside a busy thread.
             if self.c_state == QUEUE_STREAMING:
                 check(self.refill(), "VIDIOC_QBUF", self.name)
+                if self.wants_growth(self.queued_count) and self.grow_by_one():
+                    continue
             result = self.dequeue(&slot)
             if result == -EPIPE:
                 return None
@@ -183,7 +184,7 @@ cdef class Queue(QueueBuffers):
     def explain_silence(self):
         """Say why no frame comes, as far as the queue can know."""
         if self.queued_count == 0:
-            return f"the device has no buffer to fill: {self.pool.starvation()}"
+            return f"the device has no buffer to fill: {self.pool.starvation()}{self._why_no_more()}"
         return f"the device has {self.queued_count} of {self.count} buffers and filled none; is there a signal?"
 
     def stop(self):
@@ -246,8 +247,7 @@ cdef class Queue(QueueBuffers):
         return other
 
     cdef int queue_slot(self, Slot *slot) noexcept nogil:
-        cdef int result
-        cdef int index
+        cdef int result, index
         if slot.plane_count != self.plane_count:
             return -EINVAL
         if self.output and not self.multiplanar and slot.planes[0].data_offset:  # cannot be said, and must not be lost
@@ -262,6 +262,7 @@ cdef class Queue(QueueBuffers):
             self.buffer.timestamp.tv_sec = slot.meta.timestamp_ns // 1000000000
             self.buffer.timestamp.tv_usec = (slot.meta.timestamp_ns % 1000000000) // 1000
             self.buffer.field = slot.meta.field
+        self.buffer.flags = self.cache_hints
         result = v4l2_qbuf(self.fd.number, &self.buffer)
         if result < 0:
             if result == -ENODEV:
@@ -274,6 +275,7 @@ cdef class Queue(QueueBuffers):
                     self.reattaches += 1
                 self.bound_pool[index] = slot.core.id
                 self.bound_slot[index] = slot.index
+        self.hinted += self.cache_hints != 0
         self.queued[index] = slot
         self.queued_count += 1
         slot.holder = self.holder

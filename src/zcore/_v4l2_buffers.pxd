@@ -20,6 +20,12 @@ cdef class QueueBuffers:
     cdef readonly uint32_t type
     cdef readonly uint32_t memory
     cdef readonly int count  # buffers that the driver granted
+    cdef readonly uint32_t capabilities  # V4L2_BUF_CAP_*, as VIDIOC_REQBUFS told
+    cdef readonly bint non_coherent  # memory that needs cache maintenance was asked for and granted
+    cdef readonly bint exported  # its own buffers are DMA-BUFs
+    cdef readonly int allocated  # of `count`, those that allocate() got; the rest came by growing
+    cdef uint32_t cache_hints  # flags of every VIDIOC_QBUF
+    cdef Pool leftover  # of buffers that the driver would not let go
     cdef readonly Pool pool  # own buffers, or the foreign pool that a CAPTURE queue fills
     cdef int c_state
     cdef bint multiplanar
@@ -31,3 +37,4 @@ cdef class QueueBuffers:
     cdef int bound_slot[MAX_SLOTS]
 
     cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1
+    cdef int _let_go(self, Pool pool) except -1

@@ -1,22 +1,27 @@
 """The buffers of a V4L2 queue: the driver's own, or those that somebody else allocated."""
 
 cimport cython
-from libc.errno cimport EINVAL, ENOBUFS, ENOMEM, ENOTTY
+from libc.errno cimport EBUSY, EINVAL, ENOBUFS, ENOMEM, ENOTTY
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from zcore._dmabuf cimport dmabuf_from_map, dmabuf_take
+from zcore._dmabuf cimport dmabuf_from_map, dmabuf_take, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._errors cimport check, device_error
 from zcore._fd cimport Fd
-from zcore._ioctl cimport v4l2_expbuf, v4l2_querybuf, v4l2_reqbufs
+from zcore._ioctl cimport v4l2_expbuf, v4l2_querybuf, v4l2_reqbufs, v4l2_reqbufs_with
 from zcore._holders cimport holder_id
-from zcore._pool cimport Slot
+from zcore._pool cimport SLOT_FREE, Slot
 from zcore.uapi.videodev2 cimport (
+    V4L2_BUF_CAP_SUPPORTS_MMAP_CACHE_HINTS,
+    V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS,
+    V4L2_BUF_FLAG_NO_CACHE_CLEAN,
+    V4L2_BUF_FLAG_NO_CACHE_INVALIDATE,
     V4L2_BUF_TYPE_VIDEO_CAPTURE,
     V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT,
     V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
     V4L2_MEMORY_DMABUF,
+    V4L2_MEMORY_FLAG_NON_COHERENT,
     V4L2_MEMORY_MMAP,
     V4L2_MEMORY_USERPTR,
     v4l2_buffer,
@@ -53,21 +58,32 @@ cdef class QueueBuffers:
         """``empty``, ``ready``, ``streaming``, ``ended`` (LAST was seen), ``failed`` or ``gone``."""
         return STATE_NAMES[self.c_state]
 
-    def _request(self, uint32_t memory, int count):
+    def _request(self, uint32_t memory, int count, bint coherent=True):
         if self.c_state != QUEUE_EMPTY:
             raise ValueError(f"{self.name}: has buffers already; close() first")
+        self.settle()
         cdef int granted
         cdef uint32_t type = self.type
+        cdef uint32_t capabilities = 0
+        cdef uint32_t flags = 0 if coherent else V4L2_MEMORY_FLAG_NON_COHERENT
         cdef int fd = self.fd.number
         with nogil:
-            granted = v4l2_reqbufs(fd, type, memory, count, NULL)
+            granted = v4l2_reqbufs_with(fd, type, memory, count, &flags, &capabilities)
         if granted < 0:
             raise device_error(-granted, "VIDIOC_REQBUFS", self.name, _refused(-granted, memory))
         if granted > MAX_SLOTS:  # more than asked for, and more than can be told apart
             v4l2_reqbufs(fd, type, memory, 0, NULL)
             raise device_error(ENOBUFS, "VIDIOC_REQBUFS", self.name, f"the driver granted {granted} buffers")
         self.memory = memory
-        self.count = granted
+        self.capabilities = capabilities
+        # Drivers before Linux 5.16 leave the flags as they are, so the capability has a say, too.
+        self.non_coherent = (
+            not coherent and memory == V4L2_MEMORY_MMAP and flags & V4L2_MEMORY_FLAG_NON_COHERENT != 0 and
+            capabilities & V4L2_BUF_CAP_SUPPORTS_MMAP_CACHE_HINTS != 0
+        )
+        self.cache_hints = 0
+        self.exported = False
+        self.count = self.allocated = granted
         self.c_state = QUEUE_READY
         memset(self.bound_pool, 0, sizeof(self.bound_pool))
         return granted
@@ -79,7 +95,7 @@ cdef class QueueBuffers:
             ENOBUFS, "VIDIOC_REQBUFS", self.name, f"the driver granted {granted} buffers, {minimum} are needed"
         )
 
-    def allocate(self, Pool pool not None, int count, *, bint export, int minimum=1):
+    def allocate(self, Pool pool not None, int count, *, bint export, int minimum=1, bint coherent=True):
         """Let the driver allocate buffers and put them into a pool.
 
         Parameters
@@ -90,6 +106,10 @@ cdef class QueueBuffers:
             Buffers to ask for, and how many must be granted.
         export : bool
             Export each plane as a DMA-BUF (VIDIOC_EXPBUF); otherwise map it through the device.
+        coherent : bool
+            False: ask for memory that the CPU reads through its caches (V4L2_MEMORY_FLAG_NON_COHERENT); see
+            :attr:`non_coherent` for whether it was granted. The driver is told then to leave the caches of exported
+            buffers alone: whoever looks at one brackets that with DMA_BUF_IOCTL_SYNC.
 
         Raises
         ------
@@ -98,13 +118,17 @@ cdef class QueueBuffers:
         """
         if pool.core.count:
             raise ValueError(f"{self.name}: pool {pool.name} has slots already; V4L2 numbers them from 0")
-        self._request(V4L2_MEMORY_MMAP, count)
+        self._request(V4L2_MEMORY_MMAP, count, coherent)
         if self.count < minimum:
             self._too_few(minimum)
+        self.exported = export
+        if export and self.non_coherent:
+            self.cache_hints = V4L2_BUF_FLAG_NO_CACHE_INVALIDATE | V4L2_BUF_FLAG_NO_CACHE_CLEAN
         try:
             for index in range(self.count):
                 self._add_own_slot(pool, index, export)
         except BaseException:
+            self.pool = pool
             self._free()
             raise
         self.pool = pool
@@ -199,14 +223,64 @@ cdef class QueueBuffers:
                     (<object>pool.buffers[index][i]).end_access()
 
     def _free(self):
-        # With frames still out this orphans their buffers (V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS); an old driver says
-        # EBUSY, and its buffers go with the descriptor.
+        # With frames still out this orphans their buffers. Without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS it is EBUSY as
+        # long as a buffer is mapped or exported, so those that nobody has go first, and the rest is tried again later.
+        cdef Pool pool = self.pool
+        cdef bint own = pool is not None and self.memory == V4L2_MEMORY_MMAP
         if self.fd.ours() and self.c_state != QUEUE_GONE:
-            v4l2_reqbufs(self.fd.number, self.type, self.memory, 0, NULL)
+            if own and not self.capabilities & V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS:
+                pool.close()
+                self._let_go(pool)
+            if v4l2_reqbufs(self.fd.number, self.type, self.memory, 0, NULL) == -EBUSY and own:
+                self.leftover = pool
         self.c_state = QUEUE_EMPTY
-        self.count = 0
+        self.count = self.allocated = 0
         self.plane_count = 0  # the next format may have more
         self.pool = None
+
+    cdef int _let_go(self, Pool pool) except -1:
+        """Close the descriptors and maps of a closed pool's slots that nobody has."""
+        cdef int index
+        gone = []  # dropped when the lock is not held: they make system calls
+        for index in range(pool.core.count):
+            pthread_mutex_lock(&pool.core.lock)
+            free = pool.core.slots[index].state == SLOT_FREE
+            if free:
+                pool.core.slots[index].plane_count = 0
+            pthread_mutex_unlock(&pool.core.lock)
+            if free:
+                gone.append(pool.buffers[index])
+                pool.buffers[index] = ()
+        return 0
+
+    def settle(self):
+        """Free buffers that the driver would not let go when the queue was closed, because frames were out.
+
+        Happens before new buffers are asked for. A new format needs it, too: VIDIOC_S_FMT is EBUSY before.
+
+        Raises
+        ------
+        DeviceBusyError
+            Somebody has frames still. Only drivers without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS (Linux before 5.0, and
+            those that do not use videobuf2) need that to be waited for.
+        """
+        cdef Pool pool = self.leftover
+        cdef int result
+        if pool is None:
+            return
+        if not self.fd.ours():
+            self.leftover = None
+            return
+        self._let_go(pool)
+        result = v4l2_reqbufs(self.fd.number, self.type, V4L2_MEMORY_MMAP, 0, NULL)
+        if result == -EBUSY:
+            held = ", ".join(f"{count} by {name}" for name, count in pool.holders().items()) or "none by frames"
+            raise device_error(
+                EBUSY, "VIDIOC_REQBUFS", self.name,
+                f"buffers of its last run are held: {held}; this driver frees none that are mapped or exported "
+                "(no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS): drop those frames, and arrays of them, first"
+            )
+        self.leftover = None
 
 
 def _refused(int code, memory):

@@ -57,6 +57,13 @@ RequestBuffers = make(
     [*words("count", "type", "memory", "capabilities"), ("flags", U8), ("reserved", U8 * 3)],
     20,
 )
+CreateBuffers = make(
+    "v4l2_create_buffers",
+    [*words("index", "count", "memory"), ("format", Format),
+     *words("capabilities", "flags", "max_num_buffers"), ("reserved", U32 * 5)],
+    256,
+)  # fmt: skip
+RemoveBuffers = make("v4l2_remove_buffers", [*words("index", "count", "type"), ("reserved", U32 * 13)], 64)
 _PlaneUnion = make("m", [("mem_offset", U32), ("userptr", ULONG), ("fd", S32)], 8, c.Union)
 PlaneStruct = make(
     "v4l2_plane",
@@ -246,6 +253,7 @@ def _requests():
             "VIDIOC_QUERYCAP": (0, read, Capability), "VIDIOC_ENUM_FMT": (2, both, FmtDesc),
             "VIDIOC_G_FMT": (4, both, Format), "VIDIOC_S_FMT": (5, both, Format),
             "VIDIOC_REQBUFS": (8, both, RequestBuffers), "VIDIOC_QUERYBUF": (9, both, BufferStruct),
+            "VIDIOC_CREATE_BUFS": (92, both, CreateBuffers), "VIDIOC_REMOVE_BUFS": (104, both, RemoveBuffers),
             "VIDIOC_QBUF": (15, both, BufferStruct), "VIDIOC_EXPBUF": (16, both, ExportBuffer),
             "VIDIOC_DQBUF": (17, both, BufferStruct), "VIDIOC_STREAMON": (18, write, Int),
             "VIDIOC_STREAMOFF": (19, write, Int), "VIDIOC_G_PARM": (21, both, StreamParm),

@@ -6,6 +6,7 @@ import errno
 from . import structs
 from .kernel import Device, Refusal
 from .structs import fourcc
+from .v4l2_growth import GrowingDevice
 from .v4l2_queue import (
     CAPTURE,
     CAPTURE_MPLANE,
@@ -23,7 +24,7 @@ CAP_STREAMING, CAP_DEVICE_CAPS = 0x04000000, 0x80000000
 NEXT_CTRL, NEXT_COMPOUND = 0x80000000, 0x40000000
 
 
-class FakeV4l2(Device):
+class FakeV4l2(GrowingDevice, Device):
     """What camera and converter share: formats, controls, and the way to the queues."""
 
     def __init__(self, kernel, path, types, width, height, code, planes, capabilities):

@@ -9,6 +9,7 @@ from collections import deque
 from .dmabuf import FakeDmaBuf
 from .kernel import Refusal, identity_of
 from .structs import PlaneStruct
+from .v4l2_growth import GrowingQueue
 
 CAPTURE, OUTPUT, CAPTURE_MPLANE, OUTPUT_MPLANE = 1, 2, 9, 10
 MMAP, USERPTR, DMABUF = 1, 2, 4
@@ -43,14 +44,14 @@ class Buffer:
         self.index = index
         self.planes = planes
         self.state = DEQUEUED
-        self.flags = 0
+        self.flags = self.hints = 0
         self.sequence = 0
         self.field = 1
         self.timestamp_ns = 0
         self.reported_index = None  # what a buggy driver says instead
 
 
-class FakeQueue:
+class FakeQueue(GrowingQueue):
     """One direction of a device."""
 
     def __init__(self, device, type, sizes):
@@ -83,23 +84,26 @@ class FakeQueue:
             raise Refusal(errno.EBUSY, "streaming")
         if self.buffers and not self.orphans and any(p.memory and p.memory.users for p in self.own_planes()):
             raise Refusal(errno.EBUSY, "buffers are mapped or exported")
-        argument.capabilities = sum(
-            bit for bit, memory in ((1, MMAP), (2, USERPTR), (4, DMABUF)) if memory in self.memories
-        ) | (0x10 if self.orphans else 0)
+        argument.capabilities = self.abilities()
+        argument.flags = self.granted_flags(argument.flags, argument.memory)
+        self.non_coherent = bool(argument.flags)
         self.free_all()
         self.memory = argument.memory
         argument.count = 0 if argument.count == 0 else min(max(argument.count, self.least), self.most)
         for index in range(argument.count):
-            planes = []
-            for number, size in enumerate(self.sizes):
-                memory = offset = None
-                if self.memory == MMAP:
-                    memory = FakeDmaBuf(self.kernel, size, f"{self.device.path}:{self.type}:{index}:{number}")
-                    offset = self.device.next_offset
-                    self.device.next_offset += memory.size
-                    self.device.offsets[offset] = (memory, size)
-                planes.append(PlaneState(size, memory, offset or 0))
-            self.buffers.append(Buffer(index, planes))
+            self.add_buffer(index, self.sizes)
+
+    def add_buffer(self, index, sizes):
+        planes = []
+        for number, size in enumerate(sizes):
+            memory = offset = None
+            if self.memory == MMAP:
+                memory = FakeDmaBuf(self.kernel, size, f"{self.device.path}:{self.type}:{index}:{number}")
+                offset = self.device.next_offset
+                self.device.next_offset += memory.size
+                self.device.offsets[offset] = (memory, size)
+            planes.append(PlaneState(size, memory, offset or 0))
+        self.buffers.append(Buffer(index, planes))
 
     def own_planes(self):
         return [plane for buffer in self.buffers for plane in buffer.planes] if self.memory == MMAP else []
@@ -140,6 +144,7 @@ class FakeQueue:
         if b.memory != self.memory:
             raise Refusal(errno.EINVAL, f"memory {b.memory}, the queue has {self.memory}")
         buffer = self.find(b)
+        buffer.hints = self.check_hints(b)
         if buffer.state != DEQUEUED:
             raise Refusal(errno.EINVAL, f"buffer {b.index} is {buffer.state}")
         wanted = [self.check_plane(buffer, number, b) for number in range(len(buffer.planes))]

@@ -21,6 +21,7 @@ from zcore.negotiate.budget import LINK_FRAMES, Budget, make_budget, sink_pad, s
 from zcore.negotiate.plan import LinkPlan
 from zcore.stages.base import LinkCaps, describe, make_pool
 from zcore.stages.cpu_pads import MemoryPad
+from zcore.stages.v4l2_pad import V4l2Pad
 
 CPU_MEMORY = ("mmap", "map", "userptr", "memfd")
 
@@ -134,6 +135,8 @@ class Sharing:
 
     def _fill_in(self, way: str, pool: Pool, copies: dict[int, Pool]) -> None:
         why = self._why()
+        if isinstance(self.source, V4l2Pad):
+            self.source.followers = [sink_pad(link) for number, link in enumerate(self.links) if number not in copies]
         memory = "memfd" if pool.allocator == "memfd" and way.startswith("dmabuf") else way
         for number, link in enumerate(self.links):
             link.pool, link.copy_pool = pool, copies.get(number)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from zcore._chain import Link, Node
-from zcore._frame import Frame
 from zcore._nodes import CaptureNode
 from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_inputs import DvTimings
 from zcore.colorimetry import Colorimetry
 from zcore.controls.mixin import ControlsMixin
-from zcore.errors import DeviceError, DeviceGoneError, NegotiationError, make_error
+from zcore.errors import DeviceError, NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.media.wish import MediaWish, check_wish, explained, set_up
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
+from zcore.stages.capture_buffers import CaptureBuffers, check_buffers
 from zcore.stages.controls import Value, apply_controls, as_controls, find_control
 from zcore.stages.device_state import DeviceState, make_wishes
-from zcore.stages.rw import RwPad, make_pad, read_frames
+from zcore.stages.rw import RwPad, make_pad
 from zcore.stages.selection import Area
 from zcore.stages.timings import follow_signal
 from zcore.stages.unplug import Presence
@@ -35,7 +35,7 @@ from zcore.stages.v4l2_pad import (
 )
 
 
-class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
+class Capture(CaptureBuffers, DeviceState, ControlsMixin, Stage, SourceMixin):
     """A V4L2 capture device.
 
     How am I supposed to use this? Alone, ``with Capture(...) as camera: for frame in camera.frames(100)``; or as the
@@ -57,6 +57,12 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         ``auto``, ``mmap``, ``userptr``, ``dmabuf`` or ``dmabuf-import``, as in GStreamer.
     buffers : int, optional
         How many buffers to ask for. Left out: computed from what the stages hold.
+    max_buffers : int, optional
+        Up to how many buffers the queue may grow (``VIDIOC_CREATE_BUFS``) when frames that are kept back leave the
+        device fewer than it needs; left out: it does not grow. Facts of the report say by how many it did.
+    coherent : bool
+        False: ask for memory that the CPU reads through its caches (``V4L2_MEMORY_FLAG_NON_COHERENT``), which is faster
+        to read where the device does not see those caches. Drivers that have none give what they have.
     corrupted : str
         ``deliver`` (with :attr:`Frame.corrupted` set) or ``drop`` frames that the driver flags as damaged.
     extra_controls : mapping or str, optional
@@ -106,6 +112,8 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         rate: float | Fraction | None = None,
         io_mode: str = "auto",
         buffers: int | None = None,
+        max_buffers: int | None = None,
+        coherent: bool = True,
         corrupted: str = "deliver",
         extra_controls: Mapping[str, Value] | str | None = None,
         num_buffers: int = -1,
@@ -127,8 +135,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         self.wishes = make_wishes(input, standard, dv_timings, crop, compose, field, colorimetry, priority)
         if corrupted not in ("deliver", "drop"):
             raise ValueError(f"corrupted is 'deliver' or 'drop', not {corrupted!r}")
-        if buffers is not None and not 2 <= buffers <= 32:
-            raise ValueError(f"2 to 32 buffers, not {buffers}")
+        self.buffer_wishes = check_buffers(buffers, max_buffers, coherent)
         self.device = str(device)
         self._presence = Presence(self.device, on_unplug, unplug_timeout)
         self._media = check_wish(media)
@@ -174,6 +181,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
                 )
             self._pad = make_pad(device, type, self.name, self.io_mode)
             self._pad.queue.stamp = self.do_timestamp
+            self._pad.coherent = self.buffer_wishes.coherent
             apply_controls(device, self.extra_controls, self.name)
             self.apply_state(self._pad)
             self._tells_changes = subscribe_source_change(device)
@@ -233,67 +241,6 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         rate_now = Fraction(granted[1], granted[0]) if granted and granted[0] and granted[1] else None
         self.caps = replace(caps, rate=rate_now)
         return self.caps
-
-    def _opened_pad(self) -> V4l2Pad:
-        self.open()
-        return self.output
-
-    def configure(self) -> LinkCaps:
-        """Set format and buffers for use without a chain; done by :meth:`frames` where it was not."""
-        self.open()
-        if self.caps is None:
-            self.set_output(self.offers()[0], self.size)
-        assert self.caps is not None
-        if self.output.queue.state == "empty":
-            # Alone there is nobody to import from: export where the driver can, so that frames can be handed on.
-            roles = self.output.roles()
-            if not roles & {"export", "mmap"}:
-                raise NegotiationError(f"{self.name}: io mode {self.io_mode} needs another stage that allocates")
-            self.output.allocate(self.caps, self.buffers or 4, export="export" in roles)
-        return self.caps
-
-    def frames(self, count: int | None = None, timeout: float | None = 10.0) -> Iterator[Frame]:
-        """Iterate over frames.
-
-        Parameters
-        ----------
-        count : int, optional
-            How many; left out: until the device ends or the loop is left.
-        timeout : float, optional
-            Seconds to wait for each before :class:`zcore.DeviceTimeoutError`; ``None`` = for ever.
-
-        Yields
-        ------
-        Frame, given back to the device when it and every view of it is dropped.
-        """
-        if isinstance(self._opened_pad(), RwPad):
-            yield from read_frames(self, count, timeout)
-            return
-        self.configure()
-        queue = self.output.queue
-        if queue.state != "streaming":
-            self._stream_on()
-        given = 0
-        limits = [limit for limit in (count, self.limit) if limit is not None]
-        count = min(limits, default=None)
-        while count is None or given < count:
-            try:
-                frame = queue.next_frame(timeout)
-            except DeviceGoneError:
-                if not self.recover():
-                    raise
-                self.revive()
-                self.configure()
-                self._stream_on()
-                queue = self.output.queue
-                continue
-            if frame is None:
-                return
-            if frame.corrupted and self.corrupted == "drop":
-                continue
-            given += 1
-            yield frame
-            del frame  # else this generator would hold the frame while it waits for the next
 
     def start(self) -> None:
         """Start streaming."""
@@ -375,6 +322,7 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
         assert sink is not None
         if isinstance(self.output, RwPad):
             return self.output.read_node(sink, frames)
+        self.let_grow()
         self._node = CaptureNode(
             self.name,
             self.output.queue,
@@ -397,4 +345,4 @@ class Capture(DeviceState, ControlsMixin, Stage, SourceMixin):
     def facts(self) -> dict[str, Any]:
         """Give the number of damaged frames, and rectangles that are other ones than was asked for."""
         errors = self._pad.queue.errors if self._pad is not None else 0
-        return self.state_facts() | ({"error_frames": errors} if errors else {})
+        return self.state_facts() | self.buffer_facts() | ({"error_frames": errors} if errors else {})

@@ -67,6 +67,8 @@ class V4l2Pad(Pad):
     """
 
     field = 0
+    coherent = True  # whether the driver's own buffers shall be, for the CPU
+    followers: Sequence[Pad] = ()  # pads that import the slots of its pool
     colours: Colorimetry | None = None  # what a CAPTURE queue is asked for, as `field` is
 
     def __init__(self, device: V4l2Device, type: int, name: str, io_mode: str = "auto", holds: int = 2):
@@ -224,6 +226,8 @@ class V4l2Pad(Pad):
         if wanted is None:
             names = ", ".join(fourcc_str(c) for c in sorted({c for c, _, _ in self.listed()})) or "nothing"
             raise NegotiationError(f"{self.name} has no format {fmt}; it has {names}")
+        if self.queue.state == "empty":
+            self.queue.settle()
         field, colours = self.field, self.colours
         if given is not None:
             field = field or given.field
@@ -258,7 +262,7 @@ class V4l2Pad(Pad):
     def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:
         """Let the driver allocate."""
         pool = make_pool(self.name, f"v4l2:{self.device.path}", caps, owner=self.device.fd, writable=self.is_output)
-        self.queue.allocate(pool, count, export=export, minimum=min(2, count))
+        self.queue.allocate(pool, count, export=export, minimum=min(2, count), coherent=self.coherent)
         try:
             self._check_own(pool, caps, exported=export)
         except BaseException:
@@ -309,8 +313,15 @@ class V4l2Pad(Pad):
             self.reset()
             raise
 
+    def tell_followers(self, pool: Pool, index: int) -> None:
+        """Let those who import slots once import one more; to the others it comes as a buffer that is new to them."""
+        for pad in self.followers:
+            if hasattr(pad, "adopt"):
+                pad.adopt(pool, index)
+
     def reset(self) -> None:
         """Free the queue's buffers."""
+        self.followers = ()
         self.queue.close()
 
     @property
