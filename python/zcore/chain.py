@@ -14,7 +14,7 @@ from zcore.following import follow
 from zcore.graph import Graph
 from zcore.ledger import Ledger
 from zcore.negotiate import Plan, Planner
-from zcore.persistence import check_fruit, is_strict
+from zcore.persistence import check_fruit, is_strict, sinks_first
 from zcore.reappear import WaitEndedError
 from zcore.report import Report, joined
 from zcore.running import Runner
@@ -227,7 +227,7 @@ class Chain:
         why = ""
         try:
             # Sinks first: a source that streams already would fill up while a display sets its mode.
-            for stage in self._order(plan):
+            for stage in sinks_first(self.graph, plan):
                 stage.start()
             wiring = self._wiring = Wiring(plan, -1 if frames is None else frames, given)
             started = time.monotonic()
@@ -245,7 +245,7 @@ class Chain:
                 self._recovered = failed
                 why = f"{failed.name} failed and has changed: {error}"
             seconds = time.monotonic() - started
-            for stage in self._order(plan):
+            for stage in sinks_first(self.graph, plan):
                 stage.stop()
             if wiring.changed():
                 why = f"{', '.join(stage.name for stage in wiring.changed())} has another resolution"
@@ -274,19 +274,14 @@ class Chain:
             behind = wiring.behind(stage)
             links = follow(self.graph, wiring, stage, strict)
             self._ledger.follow(links, [one for one in self.graph.stages if one in behind])
-            size = "x".join(map(str, stage.stream.planned.size))
-            why = f"the stream of {stage.name} is {size} now"
+            why = f"the stream of {stage.name} is {'x'.join(map(str, stage.stream.planned.size))} now"
             replanned.append(f"after {sum(report.frames for report in reports)} frames: {why}")
             check_fruit(reports, why, stage.name)
-
-    def _order(self, plan: Plan) -> list[Stage]:
-        """Sinks first."""
-        return list(reversed([*self.graph.stages, *plan.inserted]))
 
     def _finish(self, plan: Plan, wiring: Wiring | None) -> None:
         """Leave nothing streaming and nothing on its way."""
         self._runner = None
-        for stage in reversed(self._order(plan)):
+        for stage in reversed(sinks_first(self.graph, plan)):
             if stage.is_open or stage in self._opened:
                 try:
                     stage.stop()

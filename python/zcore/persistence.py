@@ -1,11 +1,14 @@
-"""When a chain gives up, and what it was told to refuse."""
+"""When a chain gives up, what it was told to refuse, and in which order it starts."""
 
 from __future__ import annotations
 
 import os
 
 from zcore.errors import ChainError
+from zcore.graph import Graph
+from zcore.negotiate import Plan
 from zcore.report import Report
+from zcore.stages.base import Stage
 
 FRUITLESS = 4  # plans without a frame until a chain that is planned again and again is given up
 
@@ -26,3 +29,8 @@ def check_fruit(reports: list[Report], why: str, name: str = "") -> None:
     ]
     if len(reports) >= FRUITLESS and not any(moved):
         raise ChainError(f"planned again {FRUITLESS} times without a frame in between; {why}")
+
+
+def sinks_first(graph: Graph, plan: Plan) -> list[Stage]:
+    """List the stages, those that the plan put in too, from the sinks to the sources."""
+    return [*graph.stages, *plan.inserted][::-1]
