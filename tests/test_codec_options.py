@@ -7,7 +7,7 @@ from codec_rig import Camera, CodedSource, Kept, decoder, encoder
 from fakekernel.v4l2_codec import KEYFRAME
 from zcore.formats import FORMATS, UnknownFormatError
 from zcore.stages.base import Sizes
-from zcore.stages.codec import Decode, Encode
+from zcore.stages.codec import Decode
 from zcore.stages.codec_base import find_codec
 from zcore.stages.codec_options import FAMILIES, OPTIONS, option_controls
 from zcore.stages.encode import Encode
