@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMPS := .stamps
 OUT ?= demo-out
 # Seconds for all device tests, boot included. Without KVM the guest is ten times slower than the host.
-DEVICE_TIMEOUT ?= 1200
+DEVICE_TIMEOUT ?= 2700
 VM := $(BIN)/python -m testbed run
 
 NATIVE := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
