@@ -195,7 +195,7 @@ def test_codecs_are_found(plain):
     assert found == {("enc", "FWHT"): plain[0], ("dec", "FWHT"): plain[1]}  # and not the stateless one
     with Encode(plain[0]) as encode, Decode(plain[1]) as decode:
         taken, given = ({fmt.name for fmt in listed} for listed in (encode.accepts(), decode.offers()))
-    assert {"NV12", "YUV420", "YUYV", "BGRX"} <= taken & given
+    assert {"NV12", "YUV420", "YUYV", "BGRx"} <= taken & given
     kept = Kept()
     zcore.Chain(moving("NV12"), Encode(), Decode(format="NV12"), kept.stage).run(frames=2)
     assert len(kept.payloads) == 2
