@@ -37,6 +37,7 @@ FIELDS = (
     "mastering-display-info", "content-light-level",
 )  # fmt: skip
 """The fields of ``video/x-raw``."""
+INTERLACE_MODES = ("progressive", "interleaved", "mixed", "fields", "alternate")
 
 DRM_FORMAT = re.compile(r"([^:]{4})(_BE)?(?::(0[xX][0-9a-fA-F]{1,16}))?", re.DOTALL)
 LIKE = 0.92  # how much a feature must resemble a known one to be taken for a slip

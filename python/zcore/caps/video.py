@@ -19,13 +19,23 @@ from functools import lru_cache
 from zcore.caps import algebra
 from zcore.caps.caps import Caps
 from zcore.caps.errors import CapsError
-from zcore.caps.names import DRM_FORMAT, FIELDS
+from zcore.caps.names import DRM_FORMAT, FIELDS, INTERLACE_MODES
 from zcore.caps.structure import SYSTEM_MEMORY, Features, Structure, text_of
 from zcore.caps.values import FractionRange, IntRange, Value, basic_type
 from zcore.formats import BIG_ENDIAN, LINEAR, Family, Format, by_drm, by_gst, drm_str, fourcc
 from zcore.formats_layout import SAND128
 
-__all__ = ["allows", "caps_of", "check", "features_of", "formats_of", "media_type", "rates_of", "sizes_of"]
+__all__ = [
+    "allows",
+    "caps_of",
+    "check",
+    "features_of",
+    "formats_of",
+    "media_type",
+    "rates_of",
+    "sizes_of",
+    "strings_of",
+]
 
 DMABUF = "memory:DMABuf"
 DMA_DRM = "DMA_DRM"
@@ -178,6 +188,18 @@ def rates_of(caps: Caps, fmt: Format) -> Value:
     return _limit(caps, fmt, "framerate")
 
 
+def strings_of(caps: Caps, fmt: Format, name: str) -> list[str]:
+    """Give the values of ``colorimetry`` or ``interlace-mode`` that caps allow for a format; none for any.
+
+    Raises
+    ------
+    CapsError
+        If a value is no text.
+    """
+    limit = _limit(caps, fmt, name)
+    return [one for one in algebra.atoms(limit) if isinstance(one, str)] if limit is not None else []
+
+
 def features_of(caps: Caps, fmt: Format) -> set[str]:
     """Give the features that caps demand for a format, whichever structure is chosen; none for plain memory."""
     sets = [set(one.features) - {SYSTEM_MEMORY} for one in _allowing(caps, fmt)]
@@ -217,8 +239,13 @@ def check(caps: Caps) -> None:
         ``DMA_DRM`` without ``memory:DMABuf``, and for a ``drm-format`` without ``DMA_DRM``.
     """
     for one in caps.structures:
-        for name in ("width", "height", "framerate"):
+        for name in ("width", "height", "framerate", "colorimetry", "interlace-mode"):
             _checked(caps, one, name)
+        for mode in algebra.atoms(one.get("interlace-mode", algebra.NOTHING)):
+            if mode not in INTERLACE_MODES:
+                raise _error(
+                    f"no interlace-mode {mode!r}; there are {', '.join(INTERLACE_MODES)}", caps, "interlace-mode"
+                )
         if one.name != "video/x-raw":
             continue
         for name in one.fields:
@@ -241,11 +268,12 @@ def _checked(caps: Caps, one: Structure, name: str) -> Value:
     value = one.get(name)
     if value is None or value == algebra.NOTHING:
         return value
-    kind = "fraction" if name == "framerate" else "int"
-    single = all(isinstance(item, (int, Fraction, IntRange, FractionRange)) for item in algebra.atoms(value))
+    kind = {"framerate": "fraction", "width": "int", "height": "int"}.get(name, "string")
+    single = all(isinstance(item, (int, Fraction, IntRange, FractionRange, str)) for item in algebra.atoms(value))
     if basic_type(value) != kind or not single:
         text = f"({basic_type(value)}){text_of(value)}"
-        cure = "a rate is a fraction, like 30/1" if kind == "fraction" else f"a {name} is a whole number of pixels"
+        cures = {"fraction": "a rate is a fraction, like 30/1", "string": f"a {name} is a text"}
+        cure = cures.get(kind, f"a {name} is a whole number of pixels")
         raise _error(f"{name}={text}: {cure}", caps, f" {name}=")
     return value
 

@@ -15,6 +15,7 @@ from zcore.formats import Format, find
 from zcore.graph import Branch, Domain, Graph
 from zcore.negotiate.alternatives import alternatives
 from zcore.negotiate.candidates import Needs, State, key_of, sizes_to_try
+from zcore.negotiate.looks import Looks
 from zcore.negotiate.memory import Sharing, raise_if_final
 from zcore.negotiate.plan import LinkPlan, Plan
 from zcore.negotiate.rates import Rates
@@ -71,7 +72,7 @@ class Planner:
                 if behind is not None and need.offers and need.offers[0].coded:
                     assert isinstance(need.source, SourceMixin)
                     behind.stream = need.source.stream_format() or find("YUV420")
-        self.rates = Rates(self.needs)
+        self.rates, self.looks = Rates(self.needs), Looks()
         self.convert = not self.require_zero_copy and _can_convert()
         self.sizes = sizes_to_try(self.needs)
         self.all_sizes = False
@@ -260,7 +261,9 @@ class Planner:
         source = joint.domain.source
         assert isinstance(source, SourceMixin)
         set_output = partial(source.set_output, joint.format, joint.state.size, stride)
-        given = set_output() if joint.branch is not None else self.rates.grant(joint.number, joint.format, set_output)
+        if joint.branch is None:
+            set_output = partial(self.rates.grant, joint.number, joint.format, set_output)
+        given = self.looks.grant(source, joint.format, joint.domain.branches, set_output)
         if key_of(given.format) != joint.state.key:
             raise NegotiationError(f"{source.name} was asked for {joint.format} and granted {given.format}")
         if given.size != joint.state.size:

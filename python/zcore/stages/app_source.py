@@ -132,8 +132,6 @@ class AppSource(Stage, SourceMixin):
         """The chain's buffers."""
         return self._pad
 
-    # What the chain calls
-
     def open(self) -> None:
         """Begin with frame 0."""
         self._count = 0
@@ -159,11 +157,12 @@ class AppSource(Stage, SourceMixin):
         """Take frames of this format and size."""
         lender = self._pad.lender
         if lender is None:
-            return software_caps(fmt, self.size or size or DEFAULT_SIZE, bytesperline, rate=self.rate)
+            size = self.size or size or DEFAULT_SIZE
+            return self.wishes.dress(software_caps(fmt, size, bytesperline, rate=self.rate))
         planes = memory_planes(lender)
         if bytesperline not in (0, planes[0][1]):
             raise NegotiationError(f"{self.name}: rows of {lender.name} have {planes[0][1]} bytes, not {bytesperline}")
-        return LinkCaps(fmt, *lender.size, planes, lender.fourccs[0] or fmt.v4l2 or 0, self.rate)
+        return self.wishes.dress(LinkCaps(fmt, *lender.size, planes, lender.fourccs[0] or fmt.v4l2 or 0, self.rate))
 
     def linked(self, pads: Sequence[Pad]) -> None:
         """Learn which pads take the frames: they may import buffers of other pools while the chain runs.

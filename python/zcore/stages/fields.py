@@ -10,6 +10,10 @@ FIELDS = {
     "any": 0, "progressive": 1, "none": 1, "top": 2, "bottom": 3, "interlaced": 4, "seq-tb": 5, "seq-bt": 6,
     "alternate": 7, "interlaced-tb": 8, "interlaced-bt": 9,
 }  # fmt: skip
+GST_MODES: dict[str, tuple[int, ...]] = {
+    "progressive": (1,), "interleaved": (4, 8, 9), "alternate": (7,), "mixed": (), "fields": (),
+}  # fmt: skip
+"""GStreamer's ``interlace-mode`` and the field orders that are it, the one to ask for first; none = not V4L2's."""
 TOP, BOTTOM, SEQ_TB, SEQ_BT, ALTERNATE = 2, 3, 5, 6, 7
 HALVES = {TOP, BOTTOM, ALTERNATE}
 """Orders in which a frame has the lines of one field only, and so half the height."""

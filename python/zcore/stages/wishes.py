@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from zcore.caps import Caps
-from zcore.caps.video import formats_of, rates_of, sizes_of
+from zcore.caps.video import formats_of, rates_of, sizes_of, strings_of
+from zcore.colorimetry import parse
 from zcore.formats import FORMATS, Format, find
-from zcore.stages.base import Sizes
+from zcore.stages.base import LinkCaps, Sizes
+from zcore.stages.fields import GST_MODES
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,14 @@ class Wishes:
         Pixels; ``None`` = any.
     rate : Fraction, optional
         Frames per second.
+    caps : Caps, optional
+        All that was told, where it was told by caps.
     """
 
     formats: tuple[Format, ...] | None = None
     size: tuple[int, int] | None = None
     rate: Fraction | None = None
+    caps: Caps | None = None
 
     @property
     def format(self) -> Format | None:
@@ -39,6 +44,29 @@ class Wishes:
     def sizes(self) -> Sizes | None:
         """The size as the planner wants it."""
         return Sizes.of(self.size) if self.size is not None else None
+
+    def dress(self, caps: LinkCaps) -> LinkCaps:
+        """Give caps of a link the colours and the field order that were told.
+
+        Raises
+        ------
+        ValueError
+            V4L2, and so zcore, has no words for these colours.
+        """
+        if self.caps is None:
+            return caps
+        for text in strings_of(self.caps, caps.format, "colorimetry")[:1]:
+            told = parse(text)
+            caps = replace(
+                caps,
+                colorspace=told.colorspace,
+                ycbcr_enc=told.ycbcr_enc,
+                quantization=told.quantization,
+                xfer_func=told.xfer_func,
+            )
+        for mode in strings_of(self.caps, caps.format, "interlace-mode")[:1]:
+            caps = replace(caps, field=(GST_MODES[mode] or (0,))[0])
+        return caps
 
 
 def read_wishes(
@@ -71,7 +99,7 @@ def read_wishes(
     width, height = sizes_of(caps, formats[0])
     fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else None
     rates = rates_of(caps, formats[0])
-    return Wishes(_once(formats), fixed, Fraction(rates) if isinstance(rates, (int, Fraction)) else None)
+    return Wishes(_once(formats), fixed, Fraction(rates) if isinstance(rates, (int, Fraction)) else None, caps)
 
 
 def _once(formats: Sequence[Format]) -> tuple[Format, ...]:
