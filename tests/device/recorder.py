@@ -28,8 +28,10 @@ class Recorder:
     def __init__(self):
         self.failures = []
         self.seen: dict[str, dict[str, set[str]]] = {}
+        self.known: set[tuple[int, int, int]] = set()  # descriptor, request, answer: written down already
 
     def open(self, path, flags):
+        self.known.clear()  # descriptors come back as others
         return PASS
 
     def mmap(self, fd, length, protection, offset):
@@ -41,8 +43,10 @@ class Recorder:
     def ioctl(self, fd, request, address, size):
         result = LIBC.ioctl(fd, request, address)
         code = ctypes.get_errno() if result < 0 else 0
-        answers = self.seen.setdefault(NAMES.get(request, hex(request)), {}).setdefault(driver_of(fd), set())
-        answers.add(errno.errorcode.get(code, str(code)) if code else "0")
+        if (fd, request, code) not in self.known:
+            self.known.add((fd, request, code))
+            answers = self.seen.setdefault(NAMES.get(request, hex(request)), {}).setdefault(driver_of(fd), set())
+            answers.add(errno.errorcode.get(code, str(code)) if code else "0")
         return -code if result < 0 else result
 
 

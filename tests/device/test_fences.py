@@ -212,7 +212,7 @@ def test_no_descriptor_is_left_after_many_fences(line):
             frame.release()
             line.advance()
         wait_for(lambda: len(seen) == 200)
-        assert len(os.listdir("/proc/self/fd")) == before
+        wait_for(lambda: len(os.listdir("/proc/self/fd")) == before)
         source.end_of_stream()
         chain.wait()
 
