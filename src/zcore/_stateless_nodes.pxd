@@ -13,6 +13,7 @@ cdef enum:
     MAX_DUE = 20  # pictures that one submission names
     MAX_HELD = 48
     MAX_CONTROLS = 8
+    MAX_STAMPS = 64
 
 
 # What is to be done when a picture is decoded. Pictures are numbered in the order of decoding, from 1.
@@ -47,7 +48,8 @@ cdef class StatelessNode(ConvertNode):
     cdef Slot *out[MAX_HELD]  # to be handed on
     cdef int out_count
     cdef tuple kept_pools
-    cdef int64_t stamp_ns
+    cdef uint64_t pieces  # of the stream that the parser got
+    cdef int64_t stamps[MAX_STAMPS]  # times of the last ones
     cdef readonly uint64_t last_number
     cdef readonly uint64_t submitted
     cdef readonly uint64_t bitstream_bytes  # written into the device's buffers

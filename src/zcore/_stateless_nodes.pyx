@@ -198,7 +198,8 @@ cdef class StatelessNode(ConvertNode):
             if not self.pictures:
                 if self.source.count:
                     slot = self.source.pop()
-                    self.stamp_ns = slot.meta.timestamp_ns
+                    self.pieces += 1
+                    self.stamps[self.pieces % MAX_STAMPS] = slot.meta.timestamp_ns
                     self.frames_in += 1
                     memory = slot.planes[0].memory
                     result = memory_map(memory)
@@ -247,10 +248,13 @@ cdef class StatelessNode(ConvertNode):
         cdef v4l2_ext_control controls[MAX_CONTROLS]
         cdef bytes payload, content
         cdef int result, count = 0
+        cdef uint64_t piece
         memset(&record, 0, sizeof(record))
         memset(controls, 0, sizeof(controls))
         record.number = picture.number
-        record.timestamp_ns = self.stamp_ns
+        # A picture may be complete some pieces after that in which it began, whose time is its own.
+        piece = picture.piece if 0 < picture.piece <= self.pieces < picture.piece + MAX_STAMPS else self.pieces
+        record.timestamp_ns = self.stamps[piece % MAX_STAMPS]
         record.flags = V4L2_BUF_FLAG_ERROR if picture.damaged else 0
         if len(picture.due) > MAX_DUE or len(picture.keep) > MAX_DUE or len(picture.controls) > MAX_CONTROLS:
             raise ValueError(f"picture {picture.number} names more pictures or controls than there can be")

@@ -8,6 +8,7 @@ from zcore.bitstream.h264_dpb import Dpb
 from zcore.bitstream.h264_sets import FLAT, Pps, Sps, raster, read_pps, read_sps
 from zcore.bitstream.h264_slice import HEADER_BYTES, SI, B, I, P, Slice, read_slice
 from zcore.bitstream.picture import BitstreamError, Parser, Picture
+from zcore.bitstream.units import START, Units
 
 _BASE = 0x00A40900
 CID_DECODE_MODE, CID_START_CODE, CID_SPS, CID_PPS, CID_SCALING, CID_DECODE_PARAMS = (
@@ -16,9 +17,7 @@ CID_DECODE_MODE, CID_START_CODE, CID_SPS, CID_PPS, CID_SCALING, CID_DECODE_PARAM
 FRAME_BASED, ANNEX_B = 1, 1
 IDR_PIC, PFRAME, BFRAME = 1, 8, 0x10
 PARAMS = struct.Struct("<HHiiHHiiiIIIII")
-START = b"\0\0\1"
 SLICE, IDR, SPS_UNIT, PPS_UNIT = 1, 5, 7, 8
-LARGEST = 1 << 26  # of a NAL unit: without an end the buffer would grow for ever
 
 
 class H264Parser(Parser):
@@ -35,7 +34,8 @@ class H264Parser(Parser):
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
         self._raw_pps: dict[int, bytes] = {}
-        self._rest = b""
+        self._units = Units()
+        self._piece = 0  # in which the picture at hand began
         self._slices: list[bytes] = []
         self._first: Slice | None = None
         self._kinds: set[int] = set()
@@ -44,31 +44,20 @@ class H264Parser(Parser):
 
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
-        self._rest += data
+        self.pieces += 1
         found: list[Picture] = []
-        start = self._rest.find(START)
-        if start < 0:
-            self._rest = self._rest[-2:]
-            return found
-        while True:
-            end = self._rest.find(START, start + 3)
-            if end < 0:
-                break
-            self._unit(self._rest[start + 3 : end].rstrip(b"\0"), found)
-            start = end
-        self._rest = self._rest[start:]
-        if len(self._rest) > LARGEST:
-            self.skip(BitstreamError(f"a unit of more than {LARGEST} bytes", len(self._rest) * 8))
-            self._rest = b""
+        try:
+            for unit, piece in self._units.feed(data, self.pieces):
+                self._unit(unit, piece, found)
+        except BitstreamError as error:
+            self.skip(error)
         return found
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
         found: list[Picture] = []
-        start = self._rest.find(START)
-        if start >= 0:
-            self._unit(self._rest[start + 3 :].rstrip(b"\0"), found)
-        self._rest = b""
+        for unit, piece in self._units.flush():
+            self._unit(unit, piece, found)
         self._finish(found)
         due = self.dpb.flush()
         if due:
@@ -76,7 +65,8 @@ class H264Parser(Parser):
         self._started = False
         return found
 
-    def _unit(self, unit: bytes, found: list[Picture]) -> None:
+    def _unit(self, unit: bytes, piece: int, found: list[Picture]) -> None:
+        unit = unit.rstrip(b"\0")
         if not unit:
             return
         kind = unit[0] & 31
@@ -84,7 +74,7 @@ class H264Parser(Parser):
             if unit[0] & 128:
                 raise BitstreamError("the forbidden bit of a NAL unit is set", 0)
             if kind in (SLICE, IDR):
-                self._slice(unit, kind, found)
+                self._slice(unit, kind, piece, found)
             elif 6 <= kind <= 9:
                 self._finish(found)  # these begin a new access unit
                 if kind == SPS_UNIT:
@@ -110,12 +100,12 @@ class H264Parser(Parser):
             if pps.sps.id == sps.id:  # what it says depends on its sequence
                 self.pps[id] = read_pps(plain(self._raw_pps[id][1:]), self.sps)
 
-    def _slice(self, unit: bytes, kind: int, found: list[Picture]) -> None:
+    def _slice(self, unit: bytes, kind: int, piece: int, found: list[Picture]) -> None:
         slice = read_slice(unit[0] >> 5 & 3, kind, plain(unit[1:HEADER_BYTES]), self.pps)
         if self._first is not None and not slice.same_picture(self._first):
             self._finish(found)
         if self._first is None:
-            self._first = slice
+            self._first, self._piece = slice, piece
         self._kinds.add(slice.type)
         self._slices.append(unit)
 
@@ -143,7 +133,8 @@ class H264Parser(Parser):
         controls = self._controls(first, kinds, entries, poc)
         due = self.dpb.store(number, first, poc)
         payload = b"".join(START + unit for unit in slices)
-        found.append(Picture(number, payload, controls, due, self.dpb.keep(), first.pps.sps.size, self._damaged, key))
+        keep, size = self.dpb.keep(), first.pps.sps.size
+        found.append(Picture(number, payload, controls, due, keep, size, self._damaged, key, self._piece))
 
     def _controls(self, first: Slice, kinds: set[int], entries: bytes, poc: tuple[int, int]) -> list[tuple[int, bytes]]:
         flags = IDR_PIC if first.idr else 0

@@ -45,6 +45,8 @@ class Picture(NamedTuple):
         Whether something that it builds on is missing.
     key : bool
         Whether decoding can start here.
+    piece : int
+        In which piece of the stream it began, by :attr:`Parser.pieces`; 0 = in the one at hand.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Picture(NamedTuple):
     size: tuple[int, int] = (0, 0)
     damaged: bool = False
     key: bool = False
+    piece: int = 0
 
 
 class Parser(ABC):
@@ -73,6 +76,8 @@ class Parser(ABC):
         Pictures that were skipped because what they build on is missing.
     last_error : BitstreamError or None
         Why a unit was skipped last.
+    pieces : int
+        How often :meth:`feed` was called, by parsers whose pictures may be complete later than their piece.
     """
 
     references = 1  # pictures that the device may have to keep
@@ -82,6 +87,7 @@ class Parser(ABC):
         self.damaged_units = 0
         self.without_reference = 0
         self.last_error: BitstreamError | None = None
+        self.pieces = 0
 
     @abstractmethod
     def feed(self, data: bytes) -> list[Picture]:

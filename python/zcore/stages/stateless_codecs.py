@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
 from zcore.bitstream import h264
+from zcore.bitstream.mpeg2 import Mpeg2Parser
 from zcore.bitstream.picture import Parser
 from zcore.bitstream.vp8 import Vp8Parser
 from zcore.errors import NegotiationError, make_error
@@ -64,6 +65,7 @@ CODECS: dict[str, StatelessCodec] = {
         ),
         (h264.CID_SPS,),
     ),
+    "MPEG2": StatelessCodec("MPEG2_SLICE", Mpeg2Parser, Mpeg2Parser.references),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
 }
 
