@@ -40,6 +40,13 @@ def test_colours_go_before_memory():
     assert carried(plan) == ["BGRx"]
 
 
+@pytest.mark.parametrize("left", ["RGBP", "GREY"])
+def test_camera_that_was_left_at_poor_colours(left):
+    source = RigSource("YUYV GREY RGBP XR24", present=left)
+    assert carried(plan_row(source, RigSink("GREY RGBP XR24"))) == ["BGRx"]
+    assert carried(plan_row(RigSource("GREY Y10", present="GREY"), RigSink("Y10 GREY"))) == ["GREY"]
+
+
 def test_refused_format_is_not_taken_and_said():
     source = RigSource("YUYV NV12", fails=["YUYV"])
     plan = plan_row(source, RigSink("YUYV NV12"))

@@ -54,6 +54,11 @@ def quality(fmt: Format) -> tuple[int, int]:
     return min(c.bits for c in colours), int(bits)
 
 
+def _is_good(fmt: Format) -> bool:
+    """Whether a format has colours, of 8 bits at least."""
+    return quality(fmt)[0] >= 8 and fmt.family is not Family.GREY
+
+
 @lru_cache(maxsize=4096)
 def loss(before: Format | None, after: Format) -> int:
     """How much worse a picture gets: 0 = not at all."""
@@ -107,7 +112,7 @@ class Needs:
         offered = source.offers()
         self.anything = offered is None
         self.offers: list[Format] = list(offered) if offered is not None else self._whatever_is_taken()
-        self.present = source.present()
+        self.present = self._present()
         self.stream: Format | None = None  # behind a decoder: what its stream holds
 
     @cached_property
@@ -115,6 +120,17 @@ class Needs:
         """Formats that the source gives and the filters before the first tee let through, best first."""
         allowed = _filtered(self.offers, self.common)
         return by_key(allowed)
+
+    def _present(self) -> tuple[Format, Size] | None:
+        """What the source is set to; with the first good format of its list where somebody left it at a poor one.
+
+        A camera that another program used with 5 bits a colour, or in grey, shall not go on so for that reason alone.
+        """
+        assert isinstance(self.source, SourceMixin)
+        present = self.source.present()
+        if present is None or present[0].coded or _is_good(present[0]):
+            return present
+        return next((fmt for fmt in self.offers if not fmt.coded and _is_good(fmt)), present[0]), present[1]
 
     @cached_property
     def order(self) -> dict[Key, int]:
