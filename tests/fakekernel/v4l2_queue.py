@@ -84,6 +84,7 @@ class FakeQueue(GrowingQueue):
             raise Refusal(errno.EBUSY, "streaming")
         if self.buffers and not self.orphans and any(p.memory and p.memory.users for p in self.own_planes()):
             raise Refusal(errno.EBUSY, "buffers are mapped or exported")
+        self.check_freeing(argument)
         argument.capabilities = self.abilities()
         argument.flags = self.granted_flags(argument.flags, argument.memory)
         self.non_coherent = bool(argument.flags)
