@@ -109,11 +109,8 @@ class Ledger:
     def _imports_since(self, plan: Iterable[LinkPlan]) -> dict[object, dict[str, int]]:
         """Give what each device has imported since the last report; several links may share one."""
         before = self._imports
-        self._imports = {
-            who: {what: getattr(device, what) for what in IMPORTS}
-            for link in plan
-            for who, device in _importers(link)
-        }
+        devices = dict(one for link in plan for one in _importers(link))
+        self._imports = {who: {what: getattr(one, what, 0) for what in IMPORTS} for who, one in devices.items()}
         return {
             who: {what: count - before.get(who, {}).get(what, 0) for what, count in counts.items()}
             for who, counts in self._imports.items()

@@ -224,7 +224,7 @@ cdef class QueueBuffers:
 
     def _free(self):
         # With frames still out this orphans their buffers. Without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS it is EBUSY as
-        # long as a buffer is mapped or exported, so those that nobody has go first. Whatever the driver refused is tried
+        # long as a buffer is mapped or exported, so those that nobody has go first. What the driver refuses is tried
         # again in settle(): forgotten, it would come back as EBUSY of the next VIDIOC_S_FMT, which names no cause.
         cdef Pool pool = self.pool
         cdef int result
