@@ -36,6 +36,7 @@ cdef class QueueBuffers:
     cdef uint32_t plane_size[MAX_PLANES]
     cdef uint64_t bound_pool[MAX_SLOTS]  # per V4L2 index: which buffer the kernel has attached there
     cdef int bound_slot[MAX_SLOTS]
+    cdef object __weakref__
 
     cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1
     cdef int _let_go(self, Pool pool) except -1

@@ -28,6 +28,8 @@ from zcore.uapi.videodev2 cimport (
     v4l2_plane,
 )
 
+import weakref
+
 
 MEMORY_NAMES = {V4L2_MEMORY_MMAP: "mmap", V4L2_MEMORY_USERPTR: "userptr", V4L2_MEMORY_DMABUF: "dmabuf"}
 STATE_NAMES = ("empty", "ready", "streaming", "ended", "failed", "gone")
@@ -132,6 +134,7 @@ cdef class QueueBuffers:
             self._free()
             raise
         self.pool = pool
+        pool.maker = weakref.ref(self)
 
     cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1:
         cdef int result, plane
