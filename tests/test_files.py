@@ -174,7 +174,9 @@ def test_frame_that_is_larger_than_the_buffers(tmp_path):
     path.write_bytes(jpeg((400, 300), quality=98))
     assert path.stat().st_size > 65536
     source = FileSource(path, "MJPG", (16, 16), memory="memfd")
-    assert read(source) == [path.read_bytes()]
+    frames, report = read(source)
+    assert [content for _, _, content in frames] == [path.read_bytes()]
+    assert report.stages[0].facts["enlarged_buffers"] == 1
 
 
 def test_file_that_is_none_of_its_format(tmp_path):
