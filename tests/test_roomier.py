@@ -197,3 +197,35 @@ def test_only_a_slot_with_room_is_taken():
     assert pool.stats["free"] == 3
     pool.close()
     assert take_roomy(pool, 1, "me") is None
+
+
+# In chains
+
+
+@MODES
+def test_every_branch_gets_the_larger_buffers(fake_kernel, mode):
+    """A tee before two decoders and a sink: one decoder's buffers, which the others import or read."""
+    decoder(fake_kernel)
+    decoder(fake_kernel, "/dev/video3")
+    payloads, pictures, _ = stream((4, SIZE), (8, LARGE))
+    source, tee, one, other, raw = CodedSource(payloads, room=2000), zcore.Tee(), Kept(), Kept(), Kept()
+    first, second = Decode(DECODER, output_io_mode=mode), Decode("/dev/video3", name="second")
+    links = [(source, tee), (tee, first), (tee, second), (tee, raw.stage), (first, one.stage), (second, other.stage)]
+    zcore.Chain(links=links).run(stall_timeout=10)
+    assert one.payloads == other.payloads == pictures
+    assert raw.payloads == payloads
+
+
+def test_buffers_stay_large_for_the_next_run(fake_kernel):
+    decoder(fake_kernel)
+    payloads, pictures, _ = stream((4, SIZE), (8, LARGE))
+    source, kept = CodedSource(payloads, room=2000), Kept()
+    with zcore.Chain(source, Decode(DECODER, output_io_mode="mmap"), kept.stage) as chain:
+        chain.run(stall_timeout=10)
+        made = fake_kernel.count("VIDIOC_CREATE_BUFS")
+        for _ in range(3):
+            source.given = 0
+            report = chain.run(stall_timeout=10)
+            assert report.links[0].cpu_maps == 12
+        assert fake_kernel.count("VIDIOC_CREATE_BUFS") == made > 0
+    assert kept.payloads == pictures * 4
