@@ -31,7 +31,6 @@ class FakeV4l2(GrowingDevice, Device):
         super().__init__(kernel, path)
         self.capabilities = capabilities | CAP_STREAMING
         self.offsets = {}  # for mmap: offset -> (FakeDmaBuf, length)
-        self.next_offset = 0x10000
         self.formats = [(fourcc(code), 0, b"first"), (fourcc("YUYV"), 0, b"second"), (fourcc("MJPG"), 1, b"coded")]
         self.queues = {}
         self.current = {}  # type -> [width, height, fourcc]

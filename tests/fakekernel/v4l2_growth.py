@@ -79,6 +79,8 @@ class GrowingQueue:
         for plane in (plane for buffer in chosen for plane in buffer.planes if self.memory == MMAP):
             self.device.offsets.pop(plane.offset, None)
             plane.memory.owner = None
+        if not self.buffers:
+            self.memory = 0
 
     def check_hints(self, b):
         """Complain about hints that the driver would not heed, or that nothing makes up for."""

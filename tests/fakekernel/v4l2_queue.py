@@ -100,8 +100,8 @@ class FakeQueue(GrowingQueue):
             memory = offset = None
             if self.memory == MMAP:
                 memory = FakeDmaBuf(self.kernel, size, f"{self.device.path}:{self.type}:{index}:{number}")
-                offset = self.device.next_offset
-                self.device.next_offset += memory.size
+                # Made of the numbers, as videobuf2 has it: it comes again with another buffer.
+                offset = (0 if self.output else 1 << 30) + (index << 15) + (number << 12)
                 self.device.offsets[offset] = (memory, size)
             planes.append(PlaneState(size, memory, offset or 0))
         self.buffers.append(Buffer(index, planes))
