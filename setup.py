@@ -23,6 +23,7 @@ MODULES = (
     "_holders",
     "_pool",
     "_frame",
+    "_roomy",
     "_v4l2_device",
     "_v4l2_controls",
     "_v4l2_selection",

@@ -1,5 +1,6 @@
 """What the tests of chain share."""
 
+import errno
 import signal
 import socket
 import threading
@@ -8,6 +9,7 @@ import pytest
 
 from fakekernel import FakeCamera, FakeCard, FakeM2m
 from fakekernel.drm import CRTC, PRIMARY
+from fakekernel.kernel import Refusal
 from fakekernel.v4l2_queue import DMABUF
 from helpers import YUYV, YUYV_SIZE
 from zcore._chain import Link, Loop
@@ -177,3 +179,29 @@ def failing(bench):
     pool = bench.camera(link, auto=1000)
     bench.sink(link, pool, lambda frame: seen.append(frame.sequence))
     return pool, seen
+
+
+class Monitor:
+    """Somebody changes the monitor after some frames: the old mode is refused from then on."""
+
+    def __init__(self, card, after, size):
+        self.card = card
+        self.after = after
+        self.size = size
+        self.flips = 0
+        self.gone = False
+        self.atomic = card.drm_ioctl_mode_atomic
+        card.drm_ioctl_mode_atomic = self.commit
+
+    def commit(self, file, argument):
+        modeset = argument.flags & 0x400
+        if not modeset:
+            self.flips += 1
+            if self.flips == self.after:
+                self.gone = True
+                self.card.width, self.card.height = self.size
+        if self.gone and not modeset:
+            raise Refusal(errno.EINVAL, "the mode is gone")
+        self.atomic(file, argument)
+        if modeset:
+            self.gone = False

@@ -9,6 +9,7 @@ from zcore._cpu_nodes import PythonNode
 from zcore.formats import find
 from zcore.stages.base import LinkCaps, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad
+from zcore.stages.roomier import filled
 
 SIZE, OTHER = (64, 16), (32, 32)
 
@@ -93,13 +94,10 @@ class CodedSource(Stage, SourceMixin):
     def fill(self, frame):
         if self.given == len(self.payloads):
             return False
-        payload = self.payloads[self.given]
-        frame.set_used(len(payload))
-        if payload:
-            frame.array(write=True)[:] = np.frombuffer(payload, np.uint8)
+        frame = filled(frame, memoryview(self.payloads[self.given]), self.name)
         frame.set_meta(sequence=self.given, timestamp_ns=5_000_000 * (self.given + 1))
         self.given += 1
-        return True
+        return frame
 
 
 def encoder(kernel, path="/dev/video1", **options):

@@ -108,11 +108,12 @@ def test_coded_frames_have_their_own_lengths():
         for length in (0, 1, 1000):
             source.push(b"x" * length)
         source.push(np.arange(3, dtype=np.uint16))
-        with pytest.raises(ValueError, match="65536 bytes at most"):
-            source.push(bytes(65537))
+        source.push(bytes(65537))  # larger than the buffers were
+        with pytest.raises(ValueError, match="is one array"):
+            source.push([np.zeros(3), np.zeros(3)])
         source.end_of_stream()
         chain.wait()
-    assert sizes == [b"", b"x", b"x" * 1000, bytes([0, 0, 1, 0, 2, 0])]
+    assert sizes == [b"", b"x", b"x" * 1000, bytes([0, 0, 1, 0, 2, 0]), bytes(65537)]
 
 
 @pytest.mark.parametrize(

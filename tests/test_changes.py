@@ -1,6 +1,5 @@
 """A display whose mode goes away, and a source that changes, while a chain runs on the fake kernel."""
 
-import errno
 import gc
 import os
 import threading
@@ -9,36 +8,10 @@ import weakref
 import pytest
 
 import zcore
+from chain_rig import Monitor
 from fakekernel import FakeCamera, FakeCard
-from fakekernel.kernel import Refusal
 
 CARD = "/dev/dri/card0"
-
-
-class Monitor:
-    """Somebody changes the monitor after some frames: the old mode is refused from then on."""
-
-    def __init__(self, card, after, size):
-        self.card = card
-        self.after = after
-        self.size = size
-        self.flips = 0
-        self.gone = False
-        self.atomic = card.drm_ioctl_mode_atomic
-        card.drm_ioctl_mode_atomic = self.commit
-
-    def commit(self, file, argument):
-        modeset = argument.flags & 0x400
-        if not modeset:
-            self.flips += 1
-            if self.flips == self.after:
-                self.gone = True
-                self.card.width, self.card.height = self.size
-        if self.gone and not modeset:
-            raise Refusal(errno.EINVAL, "the mode is gone")
-        self.atomic(file, argument)
-        if modeset:
-            self.gone = False
 
 
 def test_chain_goes_on_with_another_mode(fake_kernel):

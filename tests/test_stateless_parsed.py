@@ -86,7 +86,8 @@ def test_header_that_is_refused_for_good_fails_with_its_picture(decoder, fake_ke
         play(monkeypatch, parts(SIZE)[1], header=(FWHT_PARAMS,))
 
 
-@pytest.mark.parametrize("call", ["VIDIOC_S_FMT", "VIDIOC_QUERYBUF", "VIDIOC_STREAMON", "VIDIOC_EXPBUF"])
+@pytest.mark.parametrize("call", ["VIDIOC_S_FMT", "VIDIOC_QUERYBUF", "VIDIOC_STREAMON", "VIDIOC_EXPBUF",
+                                  "VIDIOC_REQBUFS"])  # fmt: skip
 def test_every_call_of_a_change_may_fail(fake_kernel, monkeypatch, call):
     made, after = 0, 0
     while True:

@@ -2,13 +2,18 @@ from collections.abc import Callable
 from typing import final
 
 from zcore._chain import Link, Node
+from zcore._frame import Frame
 from zcore._pool import Pool
 
 @final
 class CopyNode(Node):
-    def __init__(self, name: str, pool: Pool, source: Link, sink: Link) -> None: ...
+    def __init__(
+        self, name: str, pool: Pool, source: Link, sink: Link, *, enlarge: Callable[[Frame, int], Frame] | None = None
+    ) -> None: ...
     @property
     def frames(self) -> int: ...
+    @property
+    def error(self) -> BaseException | None: ...
 
 @final
 class PythonNode(Node):

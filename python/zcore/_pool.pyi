@@ -30,6 +30,9 @@ class Pool:
     @property
     def format(self) -> Format | None: ...
     colorimetry: Colorimetry | None
+    maker: Callable[[], Any] | None
+    @property
+    def enlarged(self) -> int: ...
     @property
     def owner(self) -> Any: ...
     @property

@@ -223,14 +223,14 @@ class Chain:
         """Run one plan; gives also why another one is needed, or nothing. Its report is added to the others."""
         plan = self.plan(strict)
         wiring: Wiring | None = None
-        started = time.monotonic()
         why = ""
         try:
             # Sinks first: a source that streams already would fill up while a display sets its mode.
             for stage in sinks_first(self.graph, plan):
                 stage.start()
-            wiring = self._wiring = Wiring(plan, -1 if frames is None else frames, given)
             started = time.monotonic()
+            wiring = self._wiring = Wiring(plan, -1 if frames is None else frames, given)
+            self._ledger.begin(sinks_first(self.graph, plan))
             try:
                 self._drive(wiring, stall_timeout)
                 while wiring.paused() and not self._stop_asked:
@@ -300,7 +300,7 @@ class Chain:
                 stage.output.reset()
         if plan is not None:
             plan.close()
-        self._ledger = Ledger()
+        self._ledger.forget_buffers()
 
     def start(self, frames: int | None = None, **options: Any) -> None:
         """Run in a thread of its own; :meth:`wait` gives the report."""
@@ -378,7 +378,7 @@ class Chain:
         opened, self._opened = self._opened, []
         plan, self._plan = self._plan, None
         self._taken, self._wiring = self.frames_done, None  # its nodes hold buffers
-        self._ledger = Ledger()
+        self._ledger.forget_devices()
         for stage in reversed(self.graph.stages):
             if stage in opened or isinstance(stage, Passing):
                 stage.close()

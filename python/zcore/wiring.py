@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from zcore._chain import Link, Loop, Node
@@ -15,6 +16,7 @@ from zcore.graph import Branch
 from zcore.negotiate import LINK_FRAMES, LinkPlan, Plan
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
 from zcore.stages.flow import CapsFilter, MayConvert, Passthrough, Queue, Tee
+from zcore.stages.roomier import roomier
 
 
 @dataclass
@@ -183,7 +185,9 @@ class Wiring:
         self.joint[number] = link
         if plan.copy_pool is not None:
             copied = self._link(f"{plan.name} copy", sink)
-            segment.add(sink, CopyNode(f"{plan.name} copy", plan.copy_pool, link, copied), plan.copy_pool)
+            enlarge = partial(roomier, who=plan.name)
+            node = CopyNode(f"{plan.name} copy", plan.copy_pool, link, copied, enlarge=enlarge)
+            segment.add(sink, node, plan.copy_pool)
             link = copied
         self.into[sink] = link
         self._segment_of[sink] = segment

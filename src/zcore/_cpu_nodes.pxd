@@ -1,5 +1,5 @@
 # Stages that run on the CPU.
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._chain cimport Node
 from zcore._dmabuf cimport Memory
@@ -10,7 +10,11 @@ cdef class CopyNode(Node):
     cdef Pool pool
     cdef bint starving
     cdef int holder
+    cdef object enlarge
     cdef readonly uint64_t frames
+    cdef readonly object error  # what `enlarge` raised
+
+    cdef int make_room(self, void **room, uint32_t size) noexcept with gil
 
 
 cdef class PythonNode(Node):
@@ -25,7 +29,7 @@ cdef class PythonNode(Node):
     cdef readonly uint64_t frames_out
     cdef readonly object error  # what `process` raised
 
-    cdef int call(self, void *given, void *room) noexcept with gil
+    cdef int call(self, void *given, void **room_of) noexcept with gil
 
 
 cdef int make_clock(str name, int64_t interval_ns) except -1  # a timerfd that ticks for ever; 0 = not yet

@@ -1,7 +1,7 @@
 """The stages that run on the CPU, as the loop sees them: copies and Python."""
 
 cimport cython
-from libc.errno cimport EINTR
+from libc.errno cimport EINTR, ENOSPC
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, itimerspec
@@ -9,7 +9,7 @@ from posix.time cimport CLOCK_MONOTONIC, itimerspec
 from zcore._chain cimport Link, Node
 from zcore._dmabuf cimport Memory, memory_begin, memory_end, memory_map
 from zcore._errors cimport check
-from zcore._frame cimport frame_from_slot
+from zcore._frame cimport Frame, frame_from_slot
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
 from zcore._holders cimport holder_id
 from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop, slot_hold
@@ -34,10 +34,18 @@ cdef extern from "<errno.h>" nogil:
 
 @cython.final
 cdef class CopyNode(Node):
-    """Copies each frame with the CPU into a slot of another pool; a plan puts it where nothing else works."""
+    """Copies each frame with the CPU into a slot of another pool; a plan puts it where nothing else works.
 
-    def __init__(self, str name, Pool pool not None, Link source not None, Link sink not None):
+    Parameters
+    ----------
+    enlarge : callable, optional
+        Called with an empty frame of `pool` and the bytes that a coded frame has, which are more than it holds; gives
+        a frame of `pool` that has room.
+    """
+
+    def __init__(self, str name, Pool pool not None, Link source not None, Link sink not None, *, enlarge=None):
         Node.__init__(self, name, source, sink)
+        self.enlarge = enlarge
         self.pool = pool
         self.holder = holder_id(name)
 
@@ -47,7 +55,7 @@ cdef class CopyNode(Node):
     cdef int step(self) noexcept nogil:
         cdef Slot *old
         cdef Slot *new
-        cdef int result
+        cdef int result = 0
         if self.done:
             return 0
         if self.source.count == 0:
@@ -63,7 +71,10 @@ cdef class CopyNode(Node):
         if new == NULL:
             return 0
         old = self.source.pop()
-        result = copy_slot(old, new)
+        if old.planes[0].used > new.planes[0].length and self.pool.arrays[0].payload:  # coded: a part of it is nothing
+            result = self.make_room(<void **>&new, old.planes[0].used)
+        if result >= 0:
+            result = copy_slot(old, new)
         slot_drop(old)
         if result < 0:
             slot_drop(new)
@@ -75,8 +86,31 @@ cdef class CopyNode(Node):
         self.sink.push(new)
         return 1
 
+    cdef int make_room(self, void **room, uint32_t size) noexcept with gil:
+        """Have another buffer in place of one that is too small. 0, or -errno."""
+        if self.enlarge is None:
+            return -ENOSPC
+        try:
+            slot_hold(<Slot *>room[0])
+            change_room(room, self.pool, self.enlarge(frame_from_slot(self.pool, <Slot *>room[0]), size))
+            return 0
+        except BaseException as error:
+            self.error = error
+            return -ECANCELED
+
     cdef Core *starved_of(self) noexcept nogil:
         return &self.pool.core if self.starving and self.source.count else NULL
+
+
+cdef int change_room(void **room, Pool pool, answer) except -1:
+    """Go on with another frame of the pool, if that is what somebody gave in place of the room that he was given."""
+    cdef Slot *slot
+    if isinstance(answer, Frame) and (<Frame>answer).pool is pool:
+        slot = (<Frame>answer)._slot()
+        slot_hold(slot)
+        slot_drop(<Slot *>room[0])
+        room[0] = slot
+    return 0
 
 
 cdef int begin_uninterrupted(Memory *memory, uint64_t access) noexcept nogil:
@@ -136,8 +170,9 @@ cdef class PythonNode(Node):
     Parameters
     ----------
     process : callable
-        A sink's is called with each frame. A source's is called with an empty frame of `pool` to fill and gives False
-        at its end. A transform's is called with a frame and an empty one to fill.
+        A sink's is called with each frame. A source's is called with an empty frame of `pool` to fill, and gives False
+        at its end; it may fill another frame of `pool` and give that. A transform's is called with a frame and an
+        empty one to fill.
     pool : Pool, optional
         Whose slots a source or transform fills.
     input_pool : Pool, optional
@@ -204,7 +239,7 @@ cdef class PythonNode(Node):
             given = self.source.pop()
             given.holder = self.holder
             self.frames_in += 1
-        result = self.call(given, room)
+        result = self.call(given, <void **>&room)
         if result < 0:
             self.operation = "process"
             if room != NULL:
@@ -222,16 +257,21 @@ cdef class PythonNode(Node):
             self.sink.push(room)
         return 1
 
-    cdef int call(self, void *given, void *room) noexcept with gil:
-        """1 = go on, 0 = nothing given, -ECANCELED = it raised. Takes over `given`, leaves `room` with the caller."""
+    cdef int call(self, void *given, void **room_of) noexcept with gil:
+        """1 = go on, 0 = nothing given, -ECANCELED = it raised. Takes over `given`, leaves the room with the caller."""
         cdef list arguments = []
+        cdef void *room = room_of[0]
         try:
             if given != NULL:
                 arguments.append(frame_from_slot(self.input_pool, <Slot *>given))
             if room != NULL:
                 slot_hold(<Slot *>room)
                 arguments.append(frame_from_slot(self.pool, <Slot *>room))
-            result = 0 if self.process(*arguments) is False else 1
+            answer = self.process(*arguments)
+            result = 0 if answer is False else 1
+            if room != NULL:
+                change_room(room_of, self.pool, answer)
+                room = room_of[0]
             if room != NULL and atomic_load(&(<Slot *>room).exports):
                 raise BufferError(
                     f"{self.name}: a view of the frame that was filled is alive; drop it before returning"

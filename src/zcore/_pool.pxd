@@ -44,6 +44,7 @@ cdef struct Slot:
     int plane_count
     Plane planes[MAX_PLANES]
     Meta meta
+    bint retired  # too small: it has given way to a larger one, and is never free again
     bint imported  # the buffers are another pool's: never free, only its importer takes it
     Slot *parent  # the slot there, which is held as long as this one
     int fence  # sync_file of who still writes it, -1 = none; closed with the last reference
@@ -110,6 +111,8 @@ cdef class Pool:
     cdef int growing  # slots that are being made
     cdef object grow
     cdef object on_close
+    cdef public object maker  # weak reference to the V4L2 queue whose own buffers it has
+    cdef readonly int enlarged  # slots that got a larger buffer, or gave way to one that has
     cdef list buffers  # per slot: tuple of DmaBuf
     cdef int array_count
     cdef ArraySpec arrays[MAX_COMPONENTS]

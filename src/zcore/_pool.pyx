@@ -146,7 +146,7 @@ cdef class Pool:
         slot.core = &self.core
         slot.index = index
         slot.plane_count = len(buffers)
-        slot.imported = imported
+        slot.imported, slot.retired = imported, False
         slot.fence = -1
         for i in range(slot.plane_count):
             if not isinstance(buffers[i], DmaBuf):  # None would pass as one
@@ -382,7 +382,7 @@ cdef void slot_drop(Slot *slot) noexcept nogil:
     slot.state = SLOT_FREE
     slot.parent = NULL
     slot.fence = -1
-    if not slot.imported:
+    if not (slot.imported or slot.retired):
         core.free[core.free_count] = slot.index
         core.free_count += 1
     pthread_mutex_unlock(&core.lock)

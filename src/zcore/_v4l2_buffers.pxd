@@ -25,7 +25,8 @@ cdef class QueueBuffers:
     cdef readonly bint exported  # its own buffers are DMA-BUFs
     cdef readonly int allocated  # of `count`, those that allocate() got; the rest came by growing
     cdef uint32_t cache_hints  # flags of every VIDIOC_QBUF
-    cdef Pool leftover  # of buffers that the driver would not let go
+    cdef uint32_t unfreed  # memory type of buffers that the driver would not let go; 0 = there are none
+    cdef Pool leftover  # of these, where they are not to be mapped or exported when they go
     cdef readonly Pool pool  # own buffers, or the foreign pool that a CAPTURE queue fills
     cdef int c_state
     cdef bint multiplanar
@@ -35,6 +36,7 @@ cdef class QueueBuffers:
     cdef uint32_t plane_size[MAX_PLANES]
     cdef uint64_t bound_pool[MAX_SLOTS]  # per V4L2 index: which buffer the kernel has attached there
     cdef int bound_slot[MAX_SLOTS]
+    cdef object __weakref__
 
     cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1
     cdef int _let_go(self, Pool pool) except -1

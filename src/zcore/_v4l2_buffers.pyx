@@ -1,7 +1,7 @@
 """The buffers of a V4L2 queue: the driver's own, or those that somebody else allocated."""
 
 cimport cython
-from libc.errno cimport EBUSY, EINVAL, ENOBUFS, ENOMEM, ENOTTY
+from libc.errno cimport EBUSY, EINVAL, ENOBUFS, ENODEV, ENOMEM, ENOTTY
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
@@ -27,6 +27,8 @@ from zcore.uapi.videodev2 cimport (
     v4l2_buffer,
     v4l2_plane,
 )
+
+import weakref
 
 
 MEMORY_NAMES = {V4L2_MEMORY_MMAP: "mmap", V4L2_MEMORY_USERPTR: "userptr", V4L2_MEMORY_DMABUF: "dmabuf"}
@@ -132,6 +134,7 @@ cdef class QueueBuffers:
             self._free()
             raise
         self.pool = pool
+        pool.maker = weakref.ref(self)
 
     cdef int _add_own_slot(self, Pool pool, int index, bint export) except -1:
         cdef int result, plane
@@ -224,15 +227,21 @@ cdef class QueueBuffers:
 
     def _free(self):
         # With frames still out this orphans their buffers. Without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS it is EBUSY as
-        # long as a buffer is mapped or exported, so those that nobody has go first, and the rest is tried again later.
+        # long as a buffer is mapped or exported, so those that nobody has go first. What the driver refuses is tried
+        # again in settle(): forgotten, it would come back as EBUSY of the next VIDIOC_S_FMT, which names no cause.
         cdef Pool pool = self.pool
+        cdef int result
         cdef bint own = pool is not None and self.memory == V4L2_MEMORY_MMAP
         if self.fd.ours() and self.c_state != QUEUE_GONE:
             if own and not self.capabilities & V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS:
                 pool.close()
                 self._let_go(pool)
-            if v4l2_reqbufs(self.fd.number, self.type, self.memory, 0, NULL) == -EBUSY and own:
                 self.leftover = pool
+            result = v4l2_reqbufs(self.fd.number, self.type, self.memory, 0, NULL)
+            if result < 0 and result != -ENODEV:
+                self.unfreed = self.memory
+            else:
+                self.leftover = None
         self.c_state = QUEUE_EMPTY
         self.count = self.allocated = 0
         self.plane_count = 0  # the next format may have more
@@ -254,7 +263,7 @@ cdef class QueueBuffers:
         return 0
 
     def settle(self):
-        """Free buffers that the driver would not let go when the queue was closed, because frames were out.
+        """Free buffers that the driver would not let go when the queue was closed.
 
         Happens before new buffers are asked for. A new format needs it, too: VIDIOC_S_FMT is EBUSY before.
 
@@ -263,24 +272,33 @@ cdef class QueueBuffers:
         DeviceBusyError
             Somebody has frames still. Only drivers without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS (Linux before 5.0, and
             those that do not use videobuf2) need that to be waited for.
+        DeviceError
+            VIDIOC_REQBUFS fails again for whatever other reason.
         """
         cdef Pool pool = self.leftover
         cdef int result
-        if pool is None:
+        if not self.unfreed:
             return
-        if not self.fd.ours():
+        if not self.fd.ours():  # the kernel freed them with the descriptor
             self.leftover = None
+            self.unfreed = 0
             return
-        self._let_go(pool)
-        result = v4l2_reqbufs(self.fd.number, self.type, V4L2_MEMORY_MMAP, 0, NULL)
-        if result == -EBUSY:
+        if pool is not None:
+            self._let_go(pool)
+        result = v4l2_reqbufs(self.fd.number, self.type, self.unfreed, 0, NULL)
+        if result == -EBUSY and pool is not None:
             held = ", ".join(f"{count} by {name}" for name, count in pool.holders().items()) or "none by frames"
             raise device_error(
                 EBUSY, "VIDIOC_REQBUFS", self.name,
                 f"buffers of its last run are held: {held}; this driver frees none that are mapped or exported "
                 "(no V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS): drop those frames, and arrays of them, first"
             )
+        if result < 0:
+            raise device_error(
+                -result, "VIDIOC_REQBUFS", self.name, "the driver does not free the buffers of its last run"
+            )
         self.leftover = None
+        self.unfreed = 0
 
 
 def _refused(int code, memory):

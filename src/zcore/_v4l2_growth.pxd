@@ -13,5 +13,5 @@ cdef class GrowingBuffers(QueueBuffers):
 
     cdef bint wants_growth(self, int queued) noexcept nogil
     cdef int grow_by_one(self) except -1
-    cdef int _add_grown(self, int index) except -1
+    cdef int _add_grown(self, int index, uint32_t size) except -1
     cdef int _take_out(self, int index) except -1

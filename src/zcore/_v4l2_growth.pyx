@@ -50,7 +50,7 @@ cdef class GrowingBuffers(QueueBuffers):
             raise device_error(-result, "VIDIOC_CREATE_BUFS", self.name, _refused(-result))
         return min(<int>most, MAX_SLOTS)
 
-    def grow(self, int count=1):
+    def grow(self, int count=1, *, uint32_t size=0):
         """Add buffers, also while it streams.
 
         New buffers of the driver's own become slots of the pool, and are exported or mapped as the others are. A queue
@@ -60,6 +60,9 @@ cdef class GrowingBuffers(QueueBuffers):
         ----------
         count : int
             How many more.
+        size : int, optional
+            Bytes that the first plane of its own new buffers shall have, where the others have fewer: for coded frames
+            that turn out to be larger.
 
         Returns
         -------
@@ -71,7 +74,8 @@ cdef class GrowingBuffers(QueueBuffers):
         ValueError
             It has no buffers yet, or is not running.
         DeviceError
-            ENOTTY: the driver has no VIDIOC_CREATE_BUFS; ENOBUFS: it has as many as it can; ENOMEM.
+            ENOTTY: the driver has no VIDIOC_CREATE_BUFS; ENOBUFS: it has as many as it can; ENOMEM; EINVAL: the
+            driver makes no buffers of this size.
         """
         cdef v4l2_create_buffers argument
         cdef uint32_t most = 0
@@ -81,6 +85,8 @@ cdef class GrowingBuffers(QueueBuffers):
             raise ValueError(f"{self.name}: grows by 1 buffer or more, not {count}")
         if self.c_state not in (QUEUE_READY, QUEUE_STREAMING):
             raise ValueError(f"{self.name}: cannot grow, it is {self.state}")
+        if size and not own:
+            raise ValueError(f"{self.name}: cannot grow by larger buffers, its buffers are not its own")
         if own and (self.pool is None or not self.pool.core.active):
             raise ValueError(f"{self.name}: cannot grow, its pool is closed")
         room = self.most_buffers() - self.count
@@ -99,10 +105,10 @@ cdef class GrowingBuffers(QueueBuffers):
         if self.multiplanar:
             for plane in range(min(self.plane_count, <int>argument.format.fmt.pix_mp.num_planes)):
                 argument.format.fmt.pix_mp.plane_fmt[plane].sizeimage = max(
-                    argument.format.fmt.pix_mp.plane_fmt[plane].sizeimage, self.plane_size[plane]
+                    argument.format.fmt.pix_mp.plane_fmt[plane].sizeimage, self.plane_size[plane], 0 if plane else size
                 )
         else:
-            argument.format.fmt.pix.sizeimage = max(argument.format.fmt.pix.sizeimage, self.plane_size[0])
+            argument.format.fmt.pix.sizeimage = max(argument.format.fmt.pix.sizeimage, self.plane_size[0], size)
         with nogil:
             result = v4l2_create_bufs(fd, &argument, &most)
         if result < 0:
@@ -118,7 +124,7 @@ cdef class GrowingBuffers(QueueBuffers):
         try:
             for added in range(result):
                 if own:
-                    self._add_grown(first + added)
+                    self._add_grown(first + added, size)
                 else:
                     self.bound_pool[first + added] = 0
                     self.count += 1
@@ -132,7 +138,7 @@ cdef class GrowingBuffers(QueueBuffers):
             sys_notify(self.pool.core.bell)
         return result
 
-    cdef int _add_grown(self, int index) except -1:
+    cdef int _add_grown(self, int index, uint32_t size) except -1:
         cdef Pool pool = self.pool
         cdef int plane, planes = self.plane_count
         cdef uint32_t sizes[8]
@@ -144,7 +150,7 @@ cdef class GrowingBuffers(QueueBuffers):
         try:
             self._add_own_slot(pool, index, self.exported)
             try:
-                self._check_grown(pool, [sizes[plane] for plane in range(planes)])
+                self._check_grown([max(sizes[plane], 0 if plane else size) for plane in range(planes)])
                 if self.on_grow is not None:
                     self.on_grow(pool, index)
             except BaseException:
@@ -152,22 +158,22 @@ cdef class GrowingBuffers(QueueBuffers):
                 raise
         except BaseException:
             self.count -= 1
+            raise
+        finally:  # what all buffers have at least
             self.plane_count = planes
             for plane in range(planes):
                 self.plane_size[plane] = sizes[plane]
-            raise
         return 0
 
-    def _check_grown(self, Pool pool not None, sizes):
+    def _check_grown(self, sizes):
         if self.plane_count != len(sizes):
             raise device_error(EINVAL, "VIDIOC_CREATE_BUFS", self.name, f"a buffer of {self.plane_count} planes")
         for plane, size in enumerate(sizes):
             if self.plane_size[plane] < size:
                 raise device_error(
                     EINVAL, "VIDIOC_CREATE_BUFS", self.name,
-                    f"plane {plane} of a new buffer has {self.plane_size[plane]} bytes, the others have {size}",
+                    f"plane {plane} of a new buffer has {self.plane_size[plane]} bytes, {size} are needed",
                 )
-            self.plane_size[plane] = size
 
     cdef int _take_out(self, int index) except -1:
         """Take the last slot out of the pool; 0 where somebody has it."""

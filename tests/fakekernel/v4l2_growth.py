@@ -15,6 +15,13 @@ class GrowingQueue:
     creates = removes = tells_most = True  # which of the calls there are, and max_num_buffers
     cache_hints = False  # V4L2_BUF_CAP_SUPPORTS_MMAP_CACHE_HINTS
     non_coherent = False
+    keeps = ()  # errnos with which it refuses to free its buffers, one after the other
+
+    def check_freeing(self, argument):
+        """Refuse VIDIOC_REQBUFS with count 0 as a test asked for; the buffers stay."""
+        if self.keeps and self.buffers and not argument.count:
+            code, *self.keeps = self.keeps
+            raise Refusal(code, "refuses to free its buffers")
 
     def abilities(self):
         bits = ((1, MMAP), (2, 2), (4, 4))
@@ -72,6 +79,8 @@ class GrowingQueue:
         for plane in (plane for buffer in chosen for plane in buffer.planes if self.memory == MMAP):
             self.device.offsets.pop(plane.offset, None)
             plane.memory.owner = None
+        if not self.buffers:
+            self.memory = 0
 
     def check_hints(self, b):
         """Complain about hints that the driver would not heed, or that nothing makes up for."""

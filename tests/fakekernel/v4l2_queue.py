@@ -84,6 +84,7 @@ class FakeQueue(GrowingQueue):
             raise Refusal(errno.EBUSY, "streaming")
         if self.buffers and not self.orphans and any(p.memory and p.memory.users for p in self.own_planes()):
             raise Refusal(errno.EBUSY, "buffers are mapped or exported")
+        self.check_freeing(argument)
         argument.capabilities = self.abilities()
         argument.flags = self.granted_flags(argument.flags, argument.memory)
         self.non_coherent = bool(argument.flags)
@@ -99,8 +100,8 @@ class FakeQueue(GrowingQueue):
             memory = offset = None
             if self.memory == MMAP:
                 memory = FakeDmaBuf(self.kernel, size, f"{self.device.path}:{self.type}:{index}:{number}")
-                offset = self.device.next_offset
-                self.device.next_offset += memory.size
+                # Made of the numbers, as videobuf2 has it: it comes again with another buffer.
+                offset = (0 if self.output else 1 << 30) + (index << 15) + (number << 12)
                 self.device.offsets[offset] = (memory, size)
             planes.append(PlaneState(size, memory, offset or 0))
         self.buffers.append(Buffer(index, planes))

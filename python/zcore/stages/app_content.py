@@ -9,6 +9,7 @@ import numpy as np
 
 from zcore._frame import Frame
 from zcore._pool import Pool
+from zcore.stages.roomier import filled
 
 Array = np.ndarray[Any, Any]
 Content = Array | Sequence[Array] | bytes | bytearray | memoryview
@@ -29,9 +30,8 @@ def check_content(who: str, content: object, pool: Pool) -> None:
     assert fmt is not None
     given = sum(array.nbytes for array in arrays)
     if fmt.coded:
-        room = min(buffer.size for buffers in pool.slot_buffers for buffer in buffers)
-        if len(arrays) != 1 or given > room:
-            raise ValueError(f"{who}: a frame of {fmt} has one array of {room} bytes at most, not {_told(arrays)}")
+        if len(arrays) != 1:
+            raise ValueError(f"{who}: a frame of {fmt} is one array, not {_told(arrays)}")
         return
     specs = fmt.array_specs(*pool.size)
     if [(array.shape, array.dtype) for array in arrays] == [(spec.shape, spec.dtype) for spec in specs]:
@@ -76,21 +76,24 @@ def _told(arrays: Sequence[Array]) -> str:
     return " and ".join(f"{array.dtype} {array.shape}" for array in arrays)
 
 
-def fill(frame: Frame, content: object) -> int:
-    """Copy what `check_content` has let pass into a frame; gives the number of bytes."""
+def fill(frame: Frame, content: object, who: str) -> tuple[Frame, int]:
+    """Copy what `check_content` has let pass into a frame; gives the one that was filled, and the number of bytes.
+
+    It is another one where a coded frame needs more room.
+    """
+    if isinstance(content, Frame):
+        content = content.array() if content.format.coded else content.planes()
     arrays = _arrays("fill", content)
     if frame.format.coded:
-        data = np.ascontiguousarray(arrays[0]).view(np.uint8).reshape(-1)
-        frame.array(write=True)[: data.size] = data
-        frame.set_used(data.size)
-        return data.size
+        frame = filled(frame, np.ascontiguousarray(arrays[0]), who)
+        return frame, frame.bytes_used[0]
     planes = frame.planes(write=True)
     if len(arrays) == 1 and arrays[0].shape != planes[0].shape:
         place = 0
         for plane in planes:
             plane[...] = arrays[0][place : place + plane.nbytes].view(plane.dtype).reshape(plane.shape)
             place += plane.nbytes
-        return place
+        return frame, place
     for plane, array in zip(planes, arrays, strict=True):
         plane[...] = array
-    return sum(plane.nbytes for plane in planes)
+    return frame, sum(plane.nbytes for plane in planes)

@@ -24,6 +24,7 @@ from zcore.stages.app_door import AppPad, Attempt, Door, Leaked, Over
 from zcore.stages.base import LinkCaps, Pad, Sizes, SourceMixin, Stage
 from zcore.stages.cpu_pads import software_caps
 from zcore.stages.fences import FencePolicy
+from zcore.stages.roomier import enlarged
 from zcore.stages.wishes import read_wishes
 
 LEAKY_TYPES = ("none", "upstream", "downstream")
@@ -258,7 +259,7 @@ class AppSource(Stage, SourceMixin):
         BufferError
             A view of the frame is alive.
         ChainError
-            After :meth:`end_of_stream`.
+            After :meth:`end_of_stream`; or a coded frame is too large, and no larger buffers are to be had.
         """
         if fence is not None:
             if not isinstance(content, Frame):
@@ -349,12 +350,11 @@ class AppSource(Stage, SourceMixin):
 
     def facts(self) -> dict[str, Any]:
         """Tell what was copied on the way in, and why frames of other pools were."""
-        inlet = self._door.inlet
-        if inlet is None:
+        if (inlet := self._door.inlet) is None:
             return {}
         facts: dict[str, Any] = {"copied_frames": inlet.copied_frames, "copied_bytes": inlet.copied_bytes}
-        facts |= self._policy.facts()
-        return facts | ({"copy_reasons": self.copy_reasons} if self.copy_reasons else {})
+        reasons = {"copy_reasons": self.copy_reasons} if self.copy_reasons else {}
+        return facts | self._policy.facts() | enlarged(inlet.pool) | reasons
 
     # How
 
@@ -372,7 +372,7 @@ class AppSource(Stage, SourceMixin):
         copied = 0
         if not isinstance(content, Frame):
             frame = self._door.slot(inlet, attempt)
-            copied = fill(frame, content)
+            frame, copied = fill(frame, content, self.name)
             frame.set_meta(sequence=self._count, timestamp_ns=self._stamp())
         elif content.pool is inlet.pool:
             frame = content
@@ -381,7 +381,7 @@ class AppSource(Stage, SourceMixin):
             adopted = self._adoption.adopt(inlet, content)
             if adopted is None:
                 frame = self._door.slot(inlet, attempt)
-                copied = fill(frame, content.array() if content.format.coded else content.planes())
+                frame, copied = fill(frame, content, self.name)
                 frame.set_meta(sequence=content.sequence, timestamp_ns=content.timestamp_ns)
             else:
                 frame = adopted

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from zcore._chain import Link, Node
 from zcore._cpu_nodes import PythonNode
 from zcore._frame import Frame
@@ -21,6 +19,7 @@ from zcore.stages.coded_stream import KEYFRAME, PFRAME
 from zcore.stages.cpu_pads import MemoryPad, software_caps
 from zcore.stages.ffmpeg import PIXELS, ZCORE_NAMES, library, named, options_of
 from zcore.stages.file_layout import Location, check_location, name_of
+from zcore.stages.roomier import enlarged, filled
 
 FILTERS = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb", "mpeg4": "dump_extra=freq=keyframe"}
 """What makes a stream of a container one that decoders of V4L2 take: start codes, and headers in the stream."""
@@ -251,8 +250,8 @@ class DemuxSource(Stage, SourceMixin):
         payload = width * height * 3 + (1 << 16)
         return software_caps(fmt, (width, height), payload=payload, rate=self._rate())
 
-    def read(self, frame: Frame) -> bool:
-        """Fill a frame; gives False at the end."""
+    def read(self, frame: Frame) -> Frame | bool:
+        """Fill a frame, or another one that has room, and give it; gives False at the end."""
         while not self._ready:
             if self._ended:
                 return False
@@ -261,16 +260,12 @@ class DemuxSource(Stage, SourceMixin):
         payload = memoryview(packet)
         if packet.is_keyframe and self._codec is not None and self._codec.name == "HEVC" and self._filter is not None:
             payload = payload[doubled_headers(bytes(payload[:HEADERS])) :]
-        room = frame.array(write=True)
-        if payload.nbytes > room.size:
-            raise ChainError(f"{self.name}: a frame of {payload.nbytes} bytes does not fit into buffers of {room.size}")
-        room[: payload.nbytes] = np.frombuffer(payload, np.uint8)
-        frame.set_used(payload.nbytes)
+        frame = filled(frame, payload, self.name)
         stamp = time.monotonic_ns() if self.do_timestamp else self._stamp(packet)
         frame.set_meta(sequence=self.packets, timestamp_ns=stamp, flags=KEYFRAME if packet.is_keyframe else PFRAME)
         self.packets += 1
         self.bytes_read += payload.nbytes
-        return True
+        return frame
 
     def _next(self) -> None:
         """Read one more packet of the file, and put what the filter makes of it in line."""
@@ -305,4 +300,4 @@ class DemuxSource(Stage, SourceMixin):
 
     def facts(self) -> dict[str, Any]:
         """Give what was read."""
-        return {"packets": self.packets, "bytes_read": self.bytes_read}
+        return {"packets": self.packets, "bytes_read": self.bytes_read} | enlarged(self._pad.pool)

@@ -19,6 +19,7 @@ from zcore.formats import Format, find
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad, software_caps
 from zcore.stages.file_layout import Content, Location, Reader, check_location, largest_fwht, look_at, name_of
+from zcore.stages.roomier import enlarged, filled
 
 Array = np.ndarray[Any, Any]
 
@@ -206,33 +207,22 @@ class FileSource(Stage, SourceMixin):
         name = "MJPEG" if fmt.name == "JPEG" else fmt.name
         return name if self.parse and name in ("FWHT", "MJPEG") else ""
 
-    def read(self, frame: Frame) -> bool:
-        """Fill a frame; gives False at the end."""
+    def read(self, frame: Frame) -> Frame | bool:
+        """Fill a frame, or another one that has room, and give it; gives False at the end."""
         assert self._file is not None
         assert self._reader is not None
-        whole = self._read_unit(frame) if frame.format.coded else self._read_rows(frame)
-        if not whole:
+        if frame.format.coded:
+            unit = self._reader.next(self._cut(frame.format), self.blocksize)
+            if not unit:
+                return False
+            frame = filled(frame, memoryview(unit), self.name)
+            self.bytes_read += len(unit)
+        elif not self._read_rows(frame):
             return False
         stamp = int(self._count * 1_000_000_000 / self.rate) if self.rate else 0
         frame.set_meta(sequence=self._count, timestamp_ns=time.monotonic_ns() if self.do_timestamp else stamp)
         self._count += 1
-        return True
-
-    def _read_unit(self, frame: Frame) -> bool:
-        assert self._reader is not None
-        unit = self._reader.next(self._cut(frame.format), self.blocksize)
-        if not unit:
-            return False
-        room = frame.array(write=True)
-        if len(unit) > room.size:
-            raise ValueError(
-                f"{self.name}: a frame of {len(unit)} bytes does not fit into buffers of {room.size};"
-                " give the size of the pictures"
-            )
-        room[: len(unit)] = np.frombuffer(unit, np.uint8)
-        frame.set_used(len(unit))
-        self.bytes_read += len(unit)
-        return True
+        return frame
 
     def _read_rows(self, frame: Frame) -> bool:
         """Read a picture into place: at once where rows lie one behind the other, else row by row."""
@@ -263,5 +253,5 @@ class FileSource(Stage, SourceMixin):
 
     def facts(self) -> dict[str, Any]:
         """Give the bytes read, and those at the end that make no whole frame."""
-        facts = {"bytes_read": self.bytes_read}
+        facts = {"bytes_read": self.bytes_read} | enlarged(self._pad.pool)
         return facts | ({"trailing_bytes": self.trailing_bytes} if self.trailing_bytes else {})
