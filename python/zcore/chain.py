@@ -115,9 +115,10 @@ class Chain(Background):
         """
         check_free(self.graph.stages, self)
         strict = is_strict(require_zero_copy, self.require_zero_copy)
-        if self._plan is not None and (self._plan.zero_copy or not strict):
-            return self._plan
-        self._drop_plan()  # it was made when copies were allowed
+        if self._plan is not None:
+            if self._plan.zero_copy or not strict:
+                return self._plan
+            self._drop_plan()  # it was made when copies were allowed
         self._owner = os.getpid()
         try:
             for stage in self.graph.stages:

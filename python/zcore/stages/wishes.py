@@ -9,6 +9,7 @@ from fractions import Fraction
 from zcore.caps import Caps
 from zcore.caps.video import formats_of, rates_of, sizes_of
 from zcore.formats import FORMATS, Format, find
+from zcore.stages.arguments import rate_of, size_of
 from zcore.stages.base import Sizes
 
 
@@ -57,8 +58,8 @@ def read_wishes(
     if caps is None:
         return Wishes(
             (find(format),) if format is not None else None,
-            size,
-            Fraction(rate).limit_denominator(1001) if rate is not None else None,
+            size_of(size),
+            rate_of(rate),
         )
     if format is not None or size is not None or rate is not None:
         raise ValueError("give either caps, or format, size and rate")
