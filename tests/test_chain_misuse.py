@@ -139,3 +139,8 @@ def test_forked_child_leaves_the_chain_to_its_parent():
             time.sleep(0.001)
         chain.stop()
         assert chain.wait(10).frames > 0
+
+
+def test_a_display_shows_frames_only():
+    with pytest.raises(TypeError, match="display shows frames, not int: see AppSource for arrays"):
+        zcore.Display("/dev/dri/card0", name="display").show(5)
