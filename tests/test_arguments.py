@@ -88,3 +88,11 @@ def test_nodes_that_may_not_be_opened_are_told(monkeypatch, tmp_path):
         devices.find_converter()
     with pytest.raises(zcore.DeviceNotFoundError, match=told):
         devices.find_codec_device("enc", zcore.formats.find("H264"))
+
+
+@pytest.mark.timeout(30)
+def test_a_wait_for_no_number_ends():
+    with zcore.DeviceMonitor() as monitor:
+        assert monitor.next(timeout=float("nan")) is None
+    with pytest.raises(ValueError, match="unplug_timeout is 0 or more seconds, not nan"):
+        zcore.Capture("/dev/video0", on_unplug="wait", unplug_timeout=float("nan"))
