@@ -96,3 +96,26 @@ def test_a_wait_for_no_number_ends():
         assert monitor.next(timeout=float("nan")) is None
     with pytest.raises(ValueError, match="unplug_timeout is 0 or more seconds, not nan"):
         zcore.Capture("/dev/video0", on_unplug="wait", unplug_timeout=float("nan"))
+
+
+WRONG = [
+    (
+        lambda: zcore.Chain(links=[(1, 2)]),
+        TypeError,
+        r"links are pairs of stages, who gives and who takes, not \(1, 2\)",
+    ),
+    (lambda: zcore.Chain(links=[(zcore.FakeSource(),)]), TypeError, "links are pairs of stages"),
+    (lambda: zcore.Chain(links=[]), zcore.ChainError, "a chain needs a source and a sink at least"),
+    (lambda: zcore.FileSink(None), TypeError, "location is the name of a file or an open file, not None"),
+    (lambda: zcore.FileSource(5), TypeError, "location is the name of a file or an open file, not 5"),
+    (lambda: zcore.ArraySink(keep="x"), TypeError, "keep is a whole number, or None, not 'x'"),
+    (lambda: zcore.ArraySink(keep=-3), ValueError, "keep is 0 or more frames, or None for all, not -3"),
+    (lambda: zcore.Encode(codec=5), TypeError, "codec is a name such as 'H264', not 5"),
+    (lambda: zcore.AppSource(5), TypeError, "caps are Caps or their text, not 5"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "words"), WRONG)
+def test_what_is_of_another_kind(make, error, words):
+    with pytest.raises(error, match=words):
+        make()

@@ -6,7 +6,7 @@ import errno
 import os
 
 # The C library's own calls: they answer -1 whatever the error, and none of them can fail with EPERM, which is 1.
-LIBC_CALLS = ("eventfd", "timerfd_create")
+_LIBC_CALLS = ("eventfd", "timerfd_create")
 
 
 class DeviceError(OSError):
@@ -136,6 +136,6 @@ cdef int check(int result, str operation, str device) except -1:
     cdef int code = -result
     if result >= 0:
         return result
-    if code == 1 and operation in LIBC_CALLS:
+    if code == 1 and operation in _LIBC_CALLS:
         code = libc_errno
     raise make_error(code, operation, device)

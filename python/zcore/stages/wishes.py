@@ -64,6 +64,8 @@ def read_wishes(
     if format is not None or size is not None or rate is not None:
         raise ValueError("give either caps, or format, size and rate")
     caps = Caps.parse(caps) if isinstance(caps, str) else caps
+    if not isinstance(caps, Caps):
+        raise TypeError(f"caps are Caps or their text, not {caps!r}")
     if caps.is_any:
         return Wishes()
     formats = formats_of(caps, FORMATS)
