@@ -39,8 +39,8 @@ def test_branches_keep_their_own_books(fake_kernel, parts):
     source, decode = CodedSource(payloads), Decode("/dev/video2")
     first, second, queue, filter = zcore.Tee(), zcore.Tee(), zcore.Queue(), fixed(SIZE)
     links = [
-        (source, first), (first, decode), (first, raw.stage), (decode, second), (second, filter), (filter, scaled.stage),
-        (second, queue), (queue, plain.stage),
+        (source, first), (first, decode), (first, raw.stage), (decode, second), (second, filter),
+        (filter, scaled.stage), (second, queue), (queue, plain.stage),
     ]  # fmt: skip
     report = zcore.Chain(links=links).run()
     assert raw.payloads == payloads

@@ -193,9 +193,9 @@ class Chain(Background):
         reports: list[Report] = []
         replanned: list[str] = []
         given: dict[Stage, int] = {}
-        for stage in self.graph.stages:
-            stage.run_begins()
         try:
+            for stage in self.graph.stages:
+                stage.run_begins()
             while True:
                 wiring, why = self._stretch(reports, replanned, frames, given, require_zero_copy, stall_timeout)
                 if not why or self._stop_asked:
