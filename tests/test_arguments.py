@@ -119,3 +119,9 @@ WRONG = [
 def test_what_is_of_another_kind(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize("zpos", ["x", -1, 1.5, True])
+def test_places_in_a_stack(zpos):
+    with pytest.raises(ValueError, match="zpos is a whole number, 0 or more"):
+        zcore.Display(zpos=zpos)
