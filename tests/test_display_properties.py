@@ -67,7 +67,14 @@ def test_properties_are_set_and_put_back(fake_kernel, card, atomic, as_text):
 
 @pytest.mark.parametrize(
     ("value", "bits"),
-    [("rotate-0|reflect-x", 0x11), ("rotate_90+reflect_y", 0x22), ("rotate-270", 8), (0x14, 0x14), (1, 1)],
+    [
+        ("rotate-0|reflect-x", 0x11),
+        ("rotate_90+reflect_y", 0x22),
+        ("rotate-270", 8),
+        (0x14, 0x14),
+        (1, 1),
+        ("reflect-x", 0x11),
+    ],
 )
 def test_bit_masks(fake_kernel, card, value, bits):
     for _ in show(fake_kernel, plane_properties={"rotation": value}):
@@ -87,6 +94,8 @@ def test_bit_masks(fake_kernel, card, value, bits):
         ({"pixel_blend_mode": "Coverege"}, r"no value 'Coverege'; did you mean Coverage\? it has Pre-multiplied \(0\)"),
         ({"pixel_blend_mode": 3}, r"no value 3; it has Pre-multiplied \(0\), Coverage \(1\), None \(2\)"),
         ({"rotation": "rotate-45"}, "no value 'rotate-45'; did you mean rotate-"),
+        ({"rotation": 5}, r"takes one angle, and reflections beside it, such as 'rotate-90\|reflect-x', not 5"),
+        ({"rotation": "rotate-0|rotate-90"}, "takes one angle"),
         ({"rotation": 0x40}, r"no bits 0x40; it has rotate-0 \(1\)"),
         ({"type": 1}, "type cannot be changed"),
         ({"FB_ID": 1}, "FB_ID is set by the stage itself, from the frames"),

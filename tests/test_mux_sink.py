@@ -126,7 +126,7 @@ def test_codec_that_does_not_fit(tmp_path, codec):
         ("out%03d.mp4", {}, ValueError, "number for each frame"),
         ("gopher://there", {}, ValueError, "no address that zcore knows"),
         ("out.mkv", {"fragmented": True}, ValueError, "only mp4 and mov"),
-        ("out.mkv", {"rate": 0}, ValueError, "more than 0"),
+        ("out.mkv", {"rate": 0}, ValueError, "above 0"),
         ("out.mkv", {"reorder": 17}, ValueError, "0 to 16"),
         ("out.mkv", {"container_options": "fast"}, TypeError, "mapping"),
         (5, {}, TypeError, "path, an address or a file object"),

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Self
 
 from zcore.allocators import check_allocator
+from zcore.background import Background
 from zcore.errors import ChainError, DeviceError, NegotiationError, ZeroCopyError
 from zcore.following import follow
 from zcore.graph import Graph
 from zcore.ledger import Ledger
 from zcore.negotiate import Plan, Planner
-from zcore.persistence import check_fruit, is_strict, sinks_first
+from zcore.persistence import (
+    check_frames,
+    check_free,
+    check_fruit,
+    check_stall,
+    claim,
+    is_strict,
+    refuse_from_within,
+    release,
+    sinks_first,
+)
 from zcore.reappear import WaitEndedError
 from zcore.report import Report, joined
 from zcore.running import Runner
@@ -25,7 +37,7 @@ from zcore.stages.stateless import StatelessDecode
 from zcore.wiring import Wiring
 
 
-class Chain:
+class Chain(Background):
     """Stages joined from sources to sinks.
 
     How am I supposed to use this? ``Chain(Capture(...), Convert(...), Display(...)).run(frames=300)``. A chain opens
@@ -53,6 +65,7 @@ class Chain:
         require_zero_copy: bool | None = None,
         allocator: str | Mapping[str, str] | None = None,
     ):
+        super().__init__()
         self.graph = Graph.of_row(stages) if links is None else Graph(stages, links)
         self._as_written = self.graph  # without stages that stand in for others
         self.require_zero_copy = require_zero_copy
@@ -65,14 +78,11 @@ class Chain:
         self._runner: Runner | None = None
         self._wiring: Wiring | None = None
         self._taken = 0
+        self._owner = 0  # the process that opened the devices
         self._kept_open = False
-        self._stop_asked = False
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
         self._idle = threading.Event()
         self._idle.set()
         self._run_thread: threading.Thread | None = None
-        self._outcome: Report | BaseException | None = None
         self._ledger = Ledger()
         self._recovered: Stage | None = None
 
@@ -103,9 +113,13 @@ class Chain:
         ZeroCopyError, NegotiationError
             The stages do not fit together; says which link cannot and why.
         """
-        if self._plan is not None:
-            return self._plan
+        check_free(self.graph.stages, self)
         strict = is_strict(require_zero_copy, self.require_zero_copy)
+        if self._plan is not None:
+            if self._plan.zero_copy or not strict:
+                return self._plan
+            self._drop_plan()  # it was made when copies were allowed
+        self._owner = os.getpid()
         try:
             for stage in self.graph.stages:
                 if not stage.is_open:
@@ -167,19 +181,21 @@ class Chain:
         DeviceError
             A device failed. The exception's ``report`` tells how far the run came.
         """
-        if frames is not None and frames < 0:
-            raise ValueError(f"frames is 0 or more, not {frames}")
+        frames, stall_timeout = check_frames(frames), check_stall(stall_timeout)
         if not self._idle.is_set():
             raise ChainError("the chain runs already")
+        claimed = self.graph.stages
+        claim(claimed, self)
         self._idle.clear()
         self._run_thread = threading.current_thread()
-        self._stop_asked = False
+        if self._run_thread is not self._thread:  # start() has done it: a stop() in between counts
+            self._stop_asked = False
         reports: list[Report] = []
         replanned: list[str] = []
         given: dict[Stage, int] = {}
-        for stage in self.graph.stages:
-            stage.run_begins()
         try:
+            for stage in self.graph.stages:
+                stage.run_begins()
             while True:
                 wiring, why = self._stretch(reports, replanned, frames, given, require_zero_copy, stall_timeout)
                 if not why or self._stop_asked:
@@ -206,6 +222,7 @@ class Chain:
         finally:
             with ExitStack() as ending:  # backwards, and all of it, whatever fails on the way
                 ending.callback(self._idle.set)
+                ending.callback(release, claimed, self)
                 ending.callback(setattr, self, "_run_thread", None)
                 ending.callback(lambda: None if self._kept_open else self._close())
                 for stage in reversed(self.graph.stages):
@@ -302,43 +319,6 @@ class Chain:
             plan.close()
         self._ledger.forget_buffers()
 
-    def start(self, frames: int | None = None, **options: Any) -> None:
-        """Run in a thread of its own; :meth:`wait` gives the report."""
-        if self._thread is not None:
-            raise ChainError("the chain runs already")
-        self.plan(options.get("require_zero_copy"))
-        for stage in self.graph.stages:
-            stage.run_begins()
-        self._outcome = None
-
-        def work() -> None:
-            try:
-                self._outcome = self.run(frames, **options)
-            except BaseException as error:
-                self._outcome = error
-            finally:
-                ended.set()
-
-        ended = self._ended = threading.Event()
-        self._thread = threading.Thread(target=work, name="zcore chain")
-        self._thread.start()
-
-    def wait(self, timeout: float | None = None) -> Report | None:
-        """Wait for a chain that was started; ``None`` when it still runs after `timeout` seconds."""
-        if self._thread is None:
-            raise ChainError("the chain was not started")
-        if not self._ended.wait(timeout):  # unlike join() it can be interrupted and called again
-            return None
-        self._thread.join()
-        self._thread = None
-        outcome, self._outcome = self._outcome, None
-        if isinstance(outcome, BaseException):
-            try:
-                raise outcome
-            finally:
-                del outcome  # or it would hold itself; see Runner.run()
-        return outcome
-
     @property
     def frames_done(self) -> int:
         """How many frames the last stage has taken so far, for progress."""
@@ -357,22 +337,24 @@ class Chain:
     def close(self) -> None:
         """Close the stages that the chain opened, sinks first; a chain that runs is stopped. Twice does no harm.
 
+        In a process that was forked meanwhile it does nothing: the devices go on for the one that opened them.
+
         Raises
         ------
         ChainError
             It was called from within the run; call :meth:`stop` there.
         """
+        if self._owner not in (0, os.getpid()):
+            return
         while not self._idle.is_set():
-            self._refuse_from_within("closed")
+            refuse_from_within("closed", self._own_threads())
             self.stop()
             self._idle.wait(0.1)
         self._close()
 
-    def _refuse_from_within(self, done: str) -> None:
+    def _own_threads(self) -> set[threading.Thread | None]:
         runner = self._runner
-        threads = {self._run_thread, *(runner.threads if runner is not None else ())}
-        if threading.current_thread() in threads:
-            raise ChainError(f"a chain cannot be {done} by one of its own stages while it runs; call stop() there")
+        return {self._run_thread, *(runner.threads if runner is not None else ())}
 
     def _close(self) -> None:
         opened, self._opened = self._opened, []

@@ -317,6 +317,12 @@ def _split(device: V4l2Device, type: int) -> tuple[list[Format], bool]:
     return coded, pixels
 
 
+def _shut() -> str:
+    """Tell which nodes this user may not open: one of them may be what is looked for."""
+    paths = [path for path in video_paths() if not os.access(path, os.R_OK | os.W_OK)]
+    return f"; this user may not open {', '.join(paths)} (join the group 'video', or run as root)" if paths else ""
+
+
 def find_codec_device(kind: str, codec: Format, driver: str | None = None) -> str:
     """Find the first device that has a codec.
 
@@ -336,7 +342,7 @@ def find_codec_device(kind: str, codec: Format, driver: str | None = None) -> st
     have = ", ".join(f"{d.path} ({d.driver}, {d.kind} {d.format})" for d in known) or "none"
     what = "encoder to" if kind == "enc" else "decoder of"
     by = f" by {driver!r}" if driver else ""
-    raise make_error(2, "open", str(codec), f"no {what} {codec}{by}; this machine's codecs: {have}")
+    raise make_error(2, "open", str(codec), f"no {what} {codec}{by}; this machine's codecs: {have}{_shut()}")
 
 
 def find_converter() -> str:
@@ -351,7 +357,7 @@ def find_converter() -> str:
         except OSError:
             continue
     have = ", ".join(f"{d.path} ({d.driver})" for d in devices) or "none"
-    raise make_error(2, "open", "converter", f"no converter; this machine's mem-to-mem devices: {have}")
+    raise make_error(2, "open", "converter", f"no converter; this machine's mem-to-mem devices: {have}{_shut()}")
 
 
 def find_m2m(driver: str) -> str:

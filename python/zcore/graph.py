@@ -65,7 +65,7 @@ class Graph:
     """
 
     def __init__(self, stages: Iterable[Stage], links: Iterable[tuple[Stage, Stage]]):
-        self.links = list(links)
+        self.links = [self._pair(link) for link in links]
         self.stages: list[Stage] = list(dict.fromkeys([*stages, *(stage for link in self.links for stage in link)]))
         self.following: dict[Stage, list[Stage]] = {stage: [] for stage in self.stages}
         self.before: dict[Stage, Stage] = {}
@@ -73,6 +73,8 @@ class Graph:
             self._check_link(source, sink)
             self.following[source].append(sink)
             self.before[sink] = source
+        if not self.links:
+            raise ChainError("a chain needs a source and a sink at least")
         self._check_names()
         self._check_ends()
         self.domains = [
@@ -106,6 +108,12 @@ class Graph:
     def sinks(self) -> list[Stage]:
         """Stages that give to nobody."""
         return [stage for stage in self.stages if not self.following[stage]]
+
+    @staticmethod
+    def _pair(link: object) -> tuple[Stage, Stage]:
+        if isinstance(link, (tuple, list)) and len(link) == 2 and all(isinstance(stage, Stage) for stage in link):
+            return link[0], link[1]
+        raise TypeError(f"links are pairs of stages, who gives and who takes, not {link!r}")
 
     def _check_link(self, source: Stage, sink: Stage) -> None:
         if not isinstance(source, SourceMixin | Passing):

@@ -258,7 +258,7 @@ class DeviceMonitor:
             if self._ready:
                 break
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if left is not None and not left > 0:
                 return None
             wait_for([self.fileno()], left)
         return self._ready.popleft()

@@ -130,7 +130,7 @@ class Waiter:
             except DeviceError as error:
                 if error.errno not in COMING:
                     raise
-                if left is not None and left <= 0:
+                if left is not None and not left > 0:
                     assert timeout is not None
                     raise timed_out("open", device, timeout) from error
             self._sleep(left, device)

@@ -253,7 +253,8 @@ class Wiring:
 
     def join_again(self, stage: Stage, plan: Plan) -> None:
         """Put together what the plan has behind a stage now."""
-        joint = {self.plan[number].sink: link for number, link in self.joint.items()}
+        # By the numbers of the plan before: the plan itself may have been changed in place since.
+        joint = {sink: self.joint[number] for sink, (number, _) in self._plans.items() if number in self.joint}
         self.plan = plan
         self._plans = {link.sink: (number, link) for number, link in enumerate(plan)}
         self.joint = {number: joint[sink] for sink, (number, _) in self._plans.items() if sink in joint}

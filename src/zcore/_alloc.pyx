@@ -62,8 +62,14 @@ def allocate_heap(uint64_t size, str heap="system", str name="zcore"):
 
 
 cdef Fd sealed_memfd(uint64_t size, str name):
-    cdef Fd memfd = Fd.adopt(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "memfd")
-    os.ftruncate(memfd.number, size)
+    cdef Fd memfd
+    call = "memfd_create"
+    try:
+        memfd = Fd.adopt(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "memfd")
+        call = "ftruncate"
+        os.ftruncate(memfd.number, size)
+    except OSError as error:
+        raise device_error(error.errno, call, name) from None
     # udmabuf takes only memory that cannot shrink under it.
     fcntl.fcntl(memfd.number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
     return memfd

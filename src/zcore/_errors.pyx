@@ -1,7 +1,12 @@
 """The one place where ``-errno`` becomes an exception."""
 
+from libc.errno cimport errno as libc_errno
+
 import errno
 import os
+
+# The C library's own calls: they answer -1 whatever the error, and none of them can fail with EPERM, which is 1.
+_LIBC_CALLS = ("eventfd", "timerfd_create")
 
 
 class DeviceError(OSError):
@@ -128,6 +133,9 @@ cdef object device_error(int code, str operation, str device, str detail=""):
 
 
 cdef int check(int result, str operation, str device) except -1:
+    cdef int code = -result
     if result >= 0:
         return result
-    raise make_error(-result, operation, device)
+    if code == 1 and operation in _LIBC_CALLS:
+        code = libc_errno
+    raise make_error(code, operation, device)

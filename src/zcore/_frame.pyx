@@ -372,7 +372,7 @@ cdef int describe_arrays(Pool pool, arrays) except -1:
         dtype = np.dtype(dtype)
         payload = len(shape) == 1 and shape[0] < 0
         if not (0 < len(shape) == len(strides) <= 4 and min(strides) >= 0 and (payload or min(shape) >= 0)
-                and memory_plane < MAX_PLANES):
+                and memory_plane < MAX_PLANES and not dtype.hasobject and max(shape) * max(strides) < 1 << 60):
             raise ValueError(f"{pool.name}: shape {shape} with strides {strides} in plane {memory_plane} is no picture")
         c_spec.memory_plane = memory_plane
         c_spec.offset = offset

@@ -168,7 +168,7 @@ class Switchboard:
                 if inbox.waiting:
                     return inbox.waiting.popleft()
                 left = None if deadline is None else deadline - time.monotonic()
-                if not inbox.open or (looked and left is not None and left <= 0):
+                if not inbox.open or (looked and left is not None and not left > 0):
                     return None
                 if self.failure:
                     raise make_error(self.failure, "VIDIOC_DQEVENT", self.hub.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ CPU_MEMORY = ("mmap", "map", "userptr", "memfd")
 
 
 def raise_if_final(error: Exception) -> None:
-    """Give up where another format or memory cannot help: somebody else has the device, or it is gone."""
-    if isinstance(error, (DeviceBusyError, DeviceGoneError, DevicePermissionError)):
+    """Give up where another format or memory cannot help: somebody else has the device, it is gone, no descriptors."""
+    final = isinstance(error, (DeviceBusyError, DeviceGoneError, DevicePermissionError))
+    if final or getattr(error, "errno", 0) in (errno.EMFILE, errno.ENFILE):
         raise error
 
 

@@ -248,6 +248,7 @@ class Stage(ABC):
     limit: int | None = None  # a source ends by itself after that many frames
     format: Format | None = None  # what the user fixed, as far as it goes out of this stage
     size: tuple[int, int] | None = None
+    runs_in: object = None  # the chain that drives it just now
     stands_in_for = ""  # why it does in software what was asked of a device
 
     def __init__(self, name: str | None = None):

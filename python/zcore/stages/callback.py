@@ -9,6 +9,7 @@ from zcore._chain import Link, Node
 from zcore._end_nodes import SinkNode
 from zcore._frame import Frame
 from zcore.formats import Format, find
+from zcore.stages.arguments import function_of
 from zcore.stages.base import LinkCaps, SinkMixin, Stage
 from zcore.stages.cpu_pads import ReadPad
 
@@ -48,7 +49,7 @@ class Callback(Stage, SinkMixin):
         name: str | None = None,
     ):
         super().__init__(name)
-        self._function = function
+        self._function = function_of(function, "function")
         self.format = find(format) if format is not None else None
         self.num_buffers = num_buffers
         self.sync = sync

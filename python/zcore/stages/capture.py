@@ -17,6 +17,7 @@ from zcore.controls.mixin import ControlsMixin
 from zcore.errors import DeviceError, NegotiationError, make_error
 from zcore.formats import Format, find
 from zcore.media.wish import MediaWish, check_wish, explained, set_up
+from zcore.stages.arguments import rate_of, size_of
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
 from zcore.stages.capture_buffers import CaptureBuffers, check_buffers
 from zcore.stages.controls import Value, apply_controls, as_controls, find_control
@@ -141,8 +142,8 @@ class Capture(CaptureBuffers, DeviceState, ControlsMixin, Stage, SourceMixin):
         self._media = check_wish(media)
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
-        self.size = size
-        self.rate = rate
+        self.size = size_of(size)
+        self.rate = rate_of(rate)
         self.io_mode = check_v4l2_mode(io_mode, rw=True)
         self.buffers = buffers
         self.corrupted = corrupted
@@ -235,8 +236,7 @@ class Capture(CaptureBuffers, DeviceState, ControlsMixin, Stage, SourceMixin):
             )
         interval = None
         if self.rate is not None:
-            rate = Fraction(self.rate).limit_denominator(1001)
-            interval = (rate.denominator, rate.numerator)
+            interval = (self.rate.denominator, self.rate.numerator)
         granted = pad.device.frame_interval(pad.type, interval)
         rate_now = Fraction(granted[1], granted[0]) if granted and granted[0] and granted[1] else None
         self.caps = replace(caps, rate=rate_now)

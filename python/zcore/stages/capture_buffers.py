@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zcore._frame import Frame
 from zcore.errors import DeviceGoneError, NegotiationError
+from zcore.stages.arguments import count_of
 from zcore.stages.rw import RwPad, read_frames
 from zcore.stages.v4l2_pad import V4l2Pad
 
@@ -110,6 +111,7 @@ class CaptureBuffers:
         ------
         Frame, given back to the device when it and every view of it is dropped.
         """
+        count = count_of(count, "count")
         if isinstance(self._opened_pad(), RwPad):
             yield from read_frames(self, count, timeout)  # type: ignore[arg-type]
             return

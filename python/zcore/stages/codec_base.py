@@ -36,6 +36,8 @@ def find_codec(codec: str | Format) -> Format:
     UnknownFormatError
         No such codec; names the nearest.
     """
+    if not isinstance(codec, (Format, str)):
+        raise TypeError(f"codec is a name such as 'H264', not {codec!r}")
     found = codec if isinstance(codec, Format) else _named(codec)
     if not found.coded:
         raise UnknownFormatError(f"{found} is a format of pixels and no codec")

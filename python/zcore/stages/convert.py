@@ -9,6 +9,7 @@ from zcore._chain import Link, Node
 from zcore._nodes import ConvertNode
 from zcore.errors import DeviceError, NegotiationError
 from zcore.formats import Format, find
+from zcore.stages.arguments import size_of
 from zcore.stages.base import LinkCaps
 from zcore.stages.controls import Value
 from zcore.stages.m2m import MemToMem
@@ -58,7 +59,7 @@ class Convert(MemToMem):
         )
         self.format = find(format) if format is not None else None
         self._code = asked_code(format)
-        self.size = size
+        self.size = size_of(size)
 
     def find(self) -> str:
         """Find the device by its driver, or the first that converts."""

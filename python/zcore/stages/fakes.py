@@ -15,6 +15,7 @@ from zcore._cpu_nodes import PythonNode
 from zcore._end_nodes import BlankNode, SinkNode
 from zcore._frame import Frame
 from zcore.formats import Format, find
+from zcore.stages.arguments import size_of
 from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad, ReadPad, software_caps
 
@@ -125,7 +126,7 @@ class FakeSource(Stage, SourceMixin):
         if datarate < 0:
             raise ValueError(f"datarate is 0 or more, not {datarate}")
         self.format = find(format) if format is not None else None
-        self.size = size
+        self.size = size_of(size)
         self.limit = num_buffers if num_buffers >= 0 else None
         self.sizetype = chosen("sizetype", sizetype, SIZE_TYPES)
         self.sizemin = sizemin

@@ -133,6 +133,8 @@ def reason_of(error: BaseException) -> str:
 def named(error: BaseException, place: str, done: str) -> Exception:
     """Make an exception of one of PyAV's: an OSError for what the kernel said, a ChainError for what FFmpeg says."""
     code = getattr(error, "errno", None)
+    if type(error).__name__ == "ExitError":  # how FFmpeg spells that PyAV's time-out came
+        return TimeoutError(errno.ETIMEDOUT, f"Timed out: nothing came, or nobody takes it (timeout=); {done}", place)
     if isinstance(code, int) and code in errno.errorcode:
         return OSError(code, f"{os.strerror(code)}; {done}", place)
     return ChainError(f"{place}: {reason_of(error)}; {done}")

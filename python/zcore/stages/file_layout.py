@@ -18,7 +18,13 @@ _NUMBERED = re.compile(r"%\d*d")
 
 
 def check_location(location: object) -> None:
-    """Refuse a name that stands for many files."""
+    """Refuse a name that stands for many files, and what is neither a name nor a file."""
+    if (
+        not isinstance(location, (str, os.PathLike))
+        and not hasattr(location, "read")
+        and not hasattr(location, "write")
+    ):
+        raise TypeError(f"location is the name of a file or an open file, not {location!r}")
     if isinstance(location, (str, os.PathLike)) and _NUMBERED.search(os.fspath(location)):
         raise ValueError(
             f"location {os.fspath(location)!r} has a number for each frame (multifilesrc and multifilesink in"

@@ -16,6 +16,7 @@ from zcore._cpu_nodes import PythonNode
 from zcore._frame import Frame
 from zcore.errors import NegotiationError
 from zcore.formats import Format, find
+from zcore.stages.arguments import rate_of, size_of
 from zcore.stages.base import LinkCaps, Sizes, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad, software_caps
 from zcore.stages.file_layout import Content, Location, Reader, check_location, largest_fwht, look_at, name_of
@@ -77,9 +78,9 @@ class FileSource(Stage, SourceMixin):
             raise ValueError(f"blocksize is 1 or more, not {blocksize}")
         self.location = location
         self.format = find(format) if format is not None else None
-        self.size = size
+        self.size = size_of(size)
         self.blocksize = blocksize
-        self.rate = Fraction(rate).limit_denominator(1001) if rate is not None else None
+        self.rate = rate_of(rate)
         self.do_timestamp = do_timestamp
         self.parse = parse
         self.limit = num_buffers if num_buffers >= 0 else None

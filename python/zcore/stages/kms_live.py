@@ -58,6 +58,8 @@ class Live:
             panels then send no more than that. Ignored where the plane has no FB_DAMAGE_CLIPS.
         """
         display = self._display
+        if not isinstance(frame, Frame):
+            raise TypeError(f"{display.name} shows frames, not {type(frame).__name__}: see AppSource for arrays")
         display.open()
         if display._scanout is None:
             planes = tuple((b.size, frame.components[0][2]) for b in frame.buffers)

@@ -58,6 +58,8 @@ def plane_wishes(
     wishes = dict(given)
     if alpha is not None and not 0 <= alpha <= 1:
         raise ValueError(f"alpha is 0.0 (not to be seen) to 1.0 (opaque), not {alpha!r}")
+    if zpos is not None and (isinstance(zpos, bool) or not isinstance(zpos, int) or zpos < 0):
+        raise ValueError(f"zpos is a whole number, 0 or more, and larger ones are above; not {zpos!r}")
     options: dict[str, Value | None] = {
         "zpos": zpos,
         "alpha": None if alpha is None else round(alpha * OPAQUE),

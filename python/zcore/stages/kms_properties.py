@@ -61,15 +61,28 @@ def _number(info: PropertyInfo, value: Value, where: str) -> int:
     if info.kind == "enum":
         return _named(info, value, where)
     if info.kind == "bitmask":
-        if not isinstance(value, str):
-            return _bits(info, int(value), where)
-        names = [part for part in value.replace("+", "|").split("|") if part.strip()]
-        return sum({1 << _named(info, name, where) for name in names})
+        if isinstance(value, str):
+            names = [part for part in value.replace("+", "|").split("|") if part.strip()]
+            bits = sum({1 << _named(info, name, where) for name in names})
+        else:
+            bits = _bits(info, int(value), where)
+        return _one_angle(info, bits, value, where) if info.name == "rotation" else bits
     if info.kind not in ("range", "signed"):
         raise ChainError(f"{where} takes a {info.kind or 'thing'} of the kernel, which cannot be written as {value!r}")
     if isinstance(value, str) or int(value) != value or not info.minimum <= value <= info.maximum:
         raise ChainError(f"{where} is {info.minimum} to {info.maximum}, not {value!r}")
     return int(value)
+
+
+def _one_angle(info: PropertyInfo, bits: int, value: Value, where: str) -> int:
+    """See to the kernel's rule: one angle, reflections beside it. Without an angle it is that of 0 degrees."""
+    angles = {name: 1 << bit for name, bit in info.values.items() if name.startswith("rotate-")}
+    given = [name for name, bit in angles.items() if bits & bit]
+    if len(given) > 1:
+        raise ChainError(
+            f"{where} takes one angle, and reflections beside it, such as 'rotate-90|reflect-x', not {value!r}"
+        )
+    return bits if given else bits | angles.get("rotate-0", 0)
 
 
 def _named(info: PropertyInfo, value: Value, where: str) -> int:

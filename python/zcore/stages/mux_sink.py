@@ -10,6 +10,7 @@ from typing import Any
 from zcore._frame import Frame
 from zcore.errors import ChainError, NegotiationError
 from zcore.formats import Format, find
+from zcore.stages.arguments import rate_of
 from zcore.stages.base import LinkCaps
 from zcore.stages.callback import Callback
 from zcore.stages.coded_stream import BFRAME, DecodeTimes, is_key, looks_wrong, reorder_depth
@@ -83,12 +84,10 @@ class MuxSink(Callback):
             raise ValueError(f"{self.name}: only {' and '.join(SEEKING)} can be fragmented, not {self.container}")
         if reorder is not None and not 0 <= reorder <= 16:
             raise ValueError(f"reorder is 0 to 16 frames, not {reorder}")
-        if rate is not None and rate <= 0:
-            raise ValueError(f"rate is more than 0 frames per second, not {rate}")
         self.fragmented = fragmented
         self.container_options = options_of(container_options, self.name)
         self.metadata = dict(metadata or {})
-        self.rate = Fraction(rate).limit_denominator(1001) if rate is not None else None
+        self.rate = rate_of(rate)
         self.reorder = reorder
         self.packets = 0
         self.bytes_written = 0

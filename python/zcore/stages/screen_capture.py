@@ -16,6 +16,7 @@ from zcore._writeback_nodes import WritebackNode
 from zcore.allocators import name_buffers
 from zcore.errors import ChainError, DeviceError, NegotiationError, make_error
 from zcore.formats import LINEAR, Format, find
+from zcore.stages.arguments import rate_of
 from zcore.stages.base import LinkCaps, Pad, Sizes, SourceMixin, Stage, make_pool
 from zcore.stages.display import Display
 from zcore.stages.kms_screen import Screen
@@ -114,14 +115,12 @@ class ScreenCapture(Stage, SourceMixin):
         super().__init__(name)
         if source is not None and not isinstance(source, Display | str | os.PathLike):
             raise TypeError(f"ScreenCapture takes a Display or the name of a card, not {type(source).__name__}")
-        if rate is not None and rate <= 0:
-            raise ValueError(f"rate is a number of frames per second above 0, not {rate}")
         if timeout <= 0:
             raise ValueError(f"timeout is a number of seconds above 0, not {timeout}")
         self.display = source if isinstance(source, Display) else None
         self.device = "" if isinstance(source, Display) else os.fspath(source or "")
         self.format = find(format) if format is not None else None
-        self.rate = Fraction(rate).limit_denominator(1001) if rate is not None else None
+        self.rate = rate_of(rate)
         self.limit = num_buffers if num_buffers >= 0 else None
         self.mode, self.connector, self.timeout = mode, connector, timeout
         self._pad = WritebackPad(self)

@@ -11,6 +11,7 @@ import numpy as np
 from zcore._frame import Frame
 from zcore.errors import NegotiationError
 from zcore.formats import Family, Format
+from zcore.stages.arguments import count_of
 from zcore.stages.base import LinkCaps
 from zcore.stages.callback import Callback
 
@@ -32,7 +33,9 @@ class ArraySink(Callback):
 
     def __init__(self, keep: int | None = None, format: str | Format | None = None, *, name: str | None = None):
         super().__init__(self._keep, format, name=name)
-        self._limit = keep
+        self._limit = count_of(keep, "keep")
+        if self._limit is not None and self._limit < 0:
+            raise ValueError(f"keep is 0 or more frames, or None for all, not {keep}")
         self.arrays: list[Any] = []
         self.sequences: list[int] = []
 

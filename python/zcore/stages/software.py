@@ -13,6 +13,7 @@ from zcore._cpu_nodes import PythonNode
 from zcore._frame import Frame
 from zcore.errors import NegotiationError
 from zcore.formats import Format, find
+from zcore.stages.arguments import size_of
 from zcore.stages.base import LinkCaps, SinkMixin, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad, ReadPad, software_caps
 
@@ -85,7 +86,7 @@ class SoftwareConvert(Stage, SourceMixin, SinkMixin):
         if n_threads < 0:
             raise ValueError(f"n_threads is 0 or more, not {n_threads}")
         self.format = find(format) if format is not None else None
-        self.size = size
+        self.size = size_of(size)
         self.converts = convert
         self.scales = scale
         self.method = _method_name(method)

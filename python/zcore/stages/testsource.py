@@ -16,6 +16,7 @@ from zcore._frame import Frame
 from zcore.errors import NegotiationError
 from zcore.formats import Format, find
 from zcore.stages import patterns
+from zcore.stages.arguments import rate_of, size_of
 from zcore.stages.base import LinkCaps, SourceMixin, Stage
 from zcore.stages.cpu_pads import MemoryPad, software_caps
 from zcore.stages.painting import drawable, drawable_formats, planes_of, rgb_to_yuv
@@ -200,8 +201,6 @@ class TestSource(Stage, SourceMixin):
         name: str | None = None,
     ):
         super().__init__(name)
-        if rate is not None and rate <= 0:
-            raise ValueError(f"rate is above 0, not {rate}")
         if animation_mode not in ANIMATION_MODES:
             raise ValueError(f"animation_mode is one of {', '.join(ANIMATION_MODES)}, not {animation_mode!r}")
         if motion not in MOTIONS:
@@ -211,8 +210,8 @@ class TestSource(Stage, SourceMixin):
                 raise ValueError(f"a colour is ARGB as a number of 32 bits, not {colour:#x}")
         self.pattern = pattern_name(pattern)
         self.format = find(format) if format is not None else None
-        self.size = size
-        self.rate = Fraction(rate).limit_denominator(1001) if rate is not None else None
+        self.size = size_of(size)
+        self.rate = rate_of(rate)
         self.is_live = rate is not None if is_live is None else is_live
         self.do_timestamp = do_timestamp or self.is_live
         self.timestamp_offset = timestamp_offset

@@ -30,7 +30,7 @@ class Presence:
     def __init__(self, device: str, policy: str, timeout: float | None):
         if policy not in POLICIES:
             raise ValueError(f"on_unplug is {', '.join(map(repr, POLICIES))}, not {policy!r}")
-        if timeout is not None and timeout < 0:
+        if timeout is not None and not timeout >= 0:
             raise ValueError(f"unplug_timeout is 0 or more seconds, not {timeout}")
         self.device = device
         self.policy = policy

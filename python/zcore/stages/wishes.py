@@ -10,6 +10,7 @@ from zcore.caps import Caps
 from zcore.caps.video import formats_of, rates_of, sizes_of, strings_of
 from zcore.colorimetry import parse
 from zcore.formats import FORMATS, Format, find
+from zcore.stages.arguments import rate_of, size_of
 from zcore.stages.base import LinkCaps, Sizes
 from zcore.stages.fields import GST_MODES
 
@@ -85,12 +86,14 @@ def read_wishes(
     if caps is None:
         return Wishes(
             (find(format),) if format is not None else None,
-            size,
-            Fraction(rate).limit_denominator(1001) if rate is not None else None,
+            size_of(size),
+            rate_of(rate),
         )
     if format is not None or size is not None or rate is not None:
         raise ValueError("give either caps, or format, size and rate")
     caps = Caps.parse(caps) if isinstance(caps, str) else caps
+    if not isinstance(caps, Caps):
+        raise TypeError(f"caps are Caps or their text, not {caps!r}")
     if caps.is_any:
         return Wishes()
     formats = formats_of(caps, FORMATS)
