@@ -64,7 +64,7 @@ def heads(fake_kernel):
     made.close()
 
 
-@pytest.mark.proves("T59", "drm-kms:nonblocking")
+@pytest.mark.proves("T59", "drm-kms:nonblocking", "drm-kms:two-screens")
 def test_another_screen_goes_on_while_a_commit_blocks(heads):
     (first, pool), (second, other) = heads.planes
     heads.block()

@@ -183,6 +183,21 @@ cdef class Card:
                 free(modes)
                 free(encoders)
 
+    def is_plugged(self, uint32_t id):
+        """Tell whether a connector has a monitor, or may have one, as the driver found out last; probes nothing."""
+        cdef zc_drm_mode_get_connector conn
+        cdef zc_drm_mode_modeinfo mode
+        cdef int result
+        memset(&conn, 0, sizeof(conn))
+        conn.connector_id = id
+        conn.count_modes = 1  # 0 would probe; where there are more modes than room for them none is copied
+        conn.modes_ptr = <uint64_t>&mode
+        result = sys_ioctl_restart(self.fd.number, ZC_DRM_IOCTL_MODE_GETCONNECTOR, &conn)
+        if result == -ENOENT:  # monitors behind a hub take their connector along
+            return False
+        check(result, "DRM_IOCTL_MODE_GETCONNECTOR", self.path)
+        return conn.connection != 2
+
     def _encoder_crtcs(self, uint32_t id):
         cdef zc_drm_mode_get_encoder encoder
         memset(&encoder, 0, sizeof(encoder))
