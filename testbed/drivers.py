@@ -139,6 +139,21 @@ def vkms(
     yield load("vkms", **{**wanted, **params})
 
 
+def force_connector(card: str, connector: str, status: str) -> None:
+    """Pull a monitor out of a card (``off``), plug one in (``on``), or leave that to the driver (``detect``).
+
+    The kernel tells nobody when it is done by hand; so that is done, too, as ``udevadm trigger`` would.
+
+    Parameters
+    ----------
+    card, connector : str
+        ``/dev/dri/card0`` and its connector as the kernel names it, such as ``Virtual-1``.
+    """
+    name = os.path.basename(card)
+    Path(f"/sys/class/drm/{name}-{connector}/status").write_text(status)
+    Path(f"/sys/class/drm/{name}/uevent").write_text("change")
+
+
 def load(name: str, **params: Value) -> Nodes:
     """Load a driver, after unloading it when it is there with other parameters; return its nodes."""
     wanted = {key: _text(value) for key, value in params.items()}

@@ -1,10 +1,14 @@
-from typing import final
+from typing import Protocol, final
 
 from typing_extensions import disjoint_base
 
 from zcore._chain import Link, Node
 from zcore._kms import Scanout
 from zcore._v4l2 import Queue
+
+class _Plug(Protocol):
+    def fileno(self) -> int: ...
+    def look(self) -> None: ...
 
 @final
 class CaptureNode(Node):
@@ -33,9 +37,13 @@ class ConvertNode(Node):
 
 @final
 class DisplayNode(Node):
-    def __init__(self, name: str, scanout: Scanout, source: Link, *, sync: bool = False) -> None: ...
+    def __init__(
+        self, name: str, scanout: Scanout, source: Link, *, sync: bool = False, plug: _Plug | None = None
+    ) -> None: ...
     @property
     def bell(self) -> int: ...
+    @property
+    def news(self) -> int: ...
     @property
     def frames_in(self) -> int: ...
     @property

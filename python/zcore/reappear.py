@@ -83,9 +83,16 @@ class Waiter:
     """Wakes when devices come: by the kernel's messages where they reach us, and by changes in ``/dev``.
 
     In a container often only the second works. :meth:`wake`, from any thread or signal handler, ends a wait.
+
+    Parameters
+    ----------
+    kind : str
+        Of the messages. Of monitors, ``drm``, no change in ``/dev`` tells, and not every driver sends messages: these
+        are looked for each second besides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "video4linux") -> None:
+        self._pulse = 1.0 if kind == "drm" else None
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.RLock()  # wake() writes to a number that close() must not give away meanwhile
         self._closed = False
@@ -93,7 +100,7 @@ class Waiter:
         self._watch: NodeWatch | None = None
         first: DeviceError | None = None
         try:
-            self._monitor = DeviceMonitor("video4linux")
+            self._monitor = DeviceMonitor(kind)
         except DeviceError as error:
             first = error
         try:
@@ -128,7 +135,7 @@ class Waiter:
             try:
                 return attempt()
             except DeviceError as error:
-                if error.errno not in COMING:
+                if error.errno not in COMING or error.operation == "DRM_IOCTL_SET_MASTER":  # it is there, but taken
                     raise
                 if left is not None and not left > 0:
                     assert timeout is not None
@@ -138,6 +145,8 @@ class Waiter:
     def _sleep(self, seconds: float | None, device: str) -> None:
         descriptors = [self._bell]
         descriptors += [one.fileno() for one in (self._monitor, self._watch) if one is not None]
+        if self._pulse is not None:
+            seconds = self._pulse if seconds is None else min(seconds, self._pulse)
         wait_for(descriptors, seconds)
         with suppress(BlockingIOError):
             os.eventfd_read(self._bell)

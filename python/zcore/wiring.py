@@ -56,6 +56,8 @@ class Segment:
                 loop.watch_events(index, bell)
             if isinstance(node, DisplayNode):  # another thread may read the event that it waits for
                 loop.watch_pool(index, node.bell)
+                if node.news >= 0:
+                    loop.watch_events(index, node.news)
         return loop
 
 

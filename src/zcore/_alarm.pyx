@@ -1,4 +1,4 @@
-"""Wait for a device and for a time with one descriptor."""
+"""Wait for a device and for a time with one descriptor, also where the device's is another one for each frame."""
 
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -14,6 +14,7 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLLIN
         EPOLL_CLOEXEC
         EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
     struct epoll_event:
         uint32_t events
     int epoll_create1(int flags)
@@ -42,28 +43,52 @@ cdef class Alarm:
     Parameters
     ----------
     fd : int
-        The device's descriptor, which stays the caller's.
+        The device's descriptor, which stays the caller's; -1 = none, or one that comes later, such as a fence.
     name : str
         For messages.
     """
 
     def __cinit__(self):
-        self.fd = self.timer = -1
+        self.fd = self.timer = self.watched = -1
 
     def __init__(self, int fd, str name):
-        cdef epoll_event event
         cdef int flags = TFD_CLOEXEC | TFD_NONBLOCK
         self.timer = check(zc_errno(timerfd_create(CLOCK_MONOTONIC, flags)), "timerfd_create", name)
         self.fd = check(zc_errno(epoll_create1(EPOLL_CLOEXEC)), "epoll_create1", name)
-        memset(&event, 0, sizeof(event))
-        event.events = EPOLLIN
         for one in (fd, self.timer):
-            check(zc_errno(epoll_ctl(self.fd, EPOLL_CTL_ADD, one, &event)), "EPOLL_CTL_ADD", name)
+            if one >= 0:
+                check(self.add(one), "EPOLL_CTL_ADD", name)
 
     def __dealloc__(self):
+        self.forget()
         for fd in (self.fd, self.timer):
             if fd >= 0:
                 sys_close(fd)
+
+    cdef int add(self, int fd) noexcept nogil:
+        cdef epoll_event event
+        memset(&event, 0, sizeof(event))
+        event.events = EPOLLIN
+        return zc_errno(epoll_ctl(self.fd, EPOLL_CTL_ADD, fd, &event))
+
+    cdef int watch(self, int fd) noexcept nogil:
+        cdef int result
+        if fd == self.watched:
+            return 0
+        self.forget()
+        result = self.add(fd)
+        if result >= 0:
+            self.watched = fd
+        return result
+
+    cdef void forget(self) noexcept nogil:
+        cdef epoll_event event
+        if self.watched < 0:
+            return
+        memset(&event, 0, sizeof(event))
+        # Closing it would not do: the file may be open under another number, and would wake the loop for ever.
+        epoll_ctl(self.fd, EPOLL_CTL_DEL, self.watched, &event)
+        self.watched = -1
 
     cdef void ring_at(self, int64_t when_ns) noexcept nogil:
         cdef itimerspec when

@@ -12,3 +12,8 @@ cdef int commit_lanes(
 
 # How many pictures these planes have had written back with their commits.
 cdef uint64_t jobs_of(Lane **lanes, int count) noexcept nogil
+
+
+# Hold what a picture of this CRTC is written back from, until it is let go of. With the lock of the commits held.
+cdef void keep_for_reading(Lane **lanes, int count, uint32_t crtc) noexcept nogil
+cdef void let_go_of_read(Lane **lanes, int count, uint32_t crtc) noexcept nogil

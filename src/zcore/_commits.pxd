@@ -4,12 +4,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from zcore._dmabuf cimport pthread_mutex_t
 from zcore._drm cimport Card
 from zcore._pool cimport Slot
-from zcore.uapi.drm cimport zc_drm_mode_atomic
 
 
 cdef enum:
     MAX_LANES = 16
     MAX_SETTINGS = 48
+    MAX_CRTCS = 32  # masks of CRTCs have 32 bits, so a card has no more
 
 
 cdef struct Setting:
@@ -57,8 +57,10 @@ cdef class Commits:
     cdef pthread_mutex_t lock
     cdef Lane *lanes[MAX_LANES]
     cdef readonly int lane_count
-    cdef uint32_t crtcs[MAX_LANES]  # whose commits are awaited, beside `awaited`
-    cdef uint64_t awaited[MAX_LANES]  # number of the pending commit, which its event carries; 0 = none
+    cdef uint32_t crtcs[MAX_CRTCS]  # whose commits are awaited, beside `awaited` and `claims`
+    cdef uint64_t awaited[MAX_CRTCS]  # number of the pending commit, which its event carries; 0 = none, ALONE
+    cdef int claims[MAX_CRTCS]  # how many want to make a commit alone, or are at it
+    cdef int alone_count  # of all CRTCs, which are at it
     cdef char events[1024]
 
     cdef int join(self, Lane *lane) except -1
@@ -66,16 +68,17 @@ cdef class Commits:
     cdef int change(self, Lane *lane, Setting *settings, int count) noexcept nogil
     cdef int submit(self, Lane *lane, Slot *slot, uint32_t framebuffer) noexcept nogil  # takes over the reference
     cdef int collect(self, Lane *reader) noexcept nogil  # flips of the reader's plane, or -errno (-EAGAIN = none yet)
-    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic, bint read) noexcept nogil  # -EAGAIN = not now
+    cdef int claim(self, uint32_t crtc, bint first) noexcept nogil  # -EAGAIN = not now; settle() must follow in the end
+    cdef void settle(self, uint32_t crtc, bint claimed, bint read) noexcept nogil
     cdef void written_back(self, uint32_t crtc) noexcept nogil  # the card has read what it wrote back
     cdef void kick(self, Lane *lane) noexcept nogil  # commit what waits, if the CRTC is still free
     # With the lock held
-    cdef uint64_t *awaited_of(self, uint32_t crtc) noexcept nogil
+    cdef int place_of(self, uint32_t crtc) noexcept nogil
+    cdef bint is_free(self, uint32_t crtc) noexcept nogil
     cdef int flush(self, uint32_t crtc, Lane *submitter) noexcept nogil
     cdef int commit(self, uint32_t crtc, Lane *only, uint64_t number) noexcept nogil
     cdef int call(self, uint32_t crtc, Lane *only, uint64_t number, bint asynchronous) noexcept nogil
     cdef int flip_legacy(self, Lane *lane, uint64_t number) noexcept nogil
     cdef void fail(self, Lane *lane, int error) noexcept nogil
     cdef int flipped(self, uint32_t crtc, int64_t when, Lane *reader) noexcept nogil
-    cdef void keep_for_reading(self, uint32_t crtc) noexcept nogil
     cdef void shown(self, Lane *lane, int64_t when) noexcept nogil

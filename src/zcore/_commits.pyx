@@ -1,23 +1,20 @@
 """Frames of several planes of one card in as few commits as may be: never two at a time on one CRTC."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EINVAL, ENODEV, ENOSPC
+from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENODEV, ENOSPC
 
-from zcore._commit_call cimport commit_lanes, jobs_of
+from zcore._commit_call cimport commit_lanes, jobs_of, keep_for_reading, let_go_of_read
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._drm cimport Card
 from zcore._kms_extras cimport CommitExtras
 from zcore._kms_legacy cimport legacy_plane, page_flip
-from zcore._pool cimport Slot, slot_drop, slot_hold
-from zcore._sys cimport atomic_add, atomic_store, sys_ioctl_restart, sys_notify, sys_read
-from zcore.uapi.drm cimport (
-    ZC_DRM_EVENT_FLIP_COMPLETE,
-    ZC_DRM_IOCTL_MODE_ATOMIC,
-    zc_drm_event,
-    zc_drm_event_vblank,
-    zc_drm_mode_atomic,
-)
+from zcore._pool cimport Slot, slot_drop
+from zcore._sys cimport atomic_add, atomic_store, sys_notify, sys_read
+from zcore.uapi.drm cimport ZC_DRM_EVENT_FLIP_COMPLETE, zc_drm_event, zc_drm_event_vblank
 
+
+cdef enum:
+    ALONE = 0x100000000  # no number of a commit: those have 32 bits
 
 cdef int commit_numbers = 0  # of all cards: a stale event, of whomever, is never taken for the one that is awaited
 
@@ -48,6 +45,11 @@ cdef class Commits:
 
     def __dealloc__(self):
         pthread_mutex_destroy(&self.lock)
+
+    @property
+    def claims_made(self):
+        """How many commits beside frames wait for their turn, or are at it."""
+        return sum([claim for claim in self.claims])
 
     cdef int join(self, Lane *lane) except -1:
         cdef int i
@@ -80,10 +82,9 @@ cdef class Commits:
             if self.lanes[i].crtc == lane.crtc:
                 last = False
         if last:  # an event that never came must not hold up who comes next
-            for i in range(MAX_LANES):
-                if self.crtcs[i] == lane.crtc:
-                    self.crtcs[i] = 0
-                    self.awaited[i] = 0
+            i = self.place_of(lane.crtc)
+            if self.awaited[i] != ALONE:
+                self.awaited[i] = 0
         if lane.staged != NULL:
             slot_drop(lane.staged)
         if lane.pending != NULL:
@@ -121,13 +122,11 @@ cdef class Commits:
 
     cdef int submit(self, Lane *lane, Slot *slot, uint32_t framebuffer) noexcept nogil:
         cdef int result = 0
-        cdef uint64_t *awaited
         pthread_mutex_lock(&self.lock)
         lane.staged = slot
         lane.staged_framebuffer = framebuffer
         atomic_store(&lane.busy, 1)
-        awaited = self.awaited_of(lane.crtc)
-        if awaited[0] == 0 or self.legacy and not lane.primary_plane:
+        if self.is_free(lane.crtc) or self.legacy and not lane.primary_plane:
             result = self.flush(lane.crtc, lane)
         if result < 0:  # the reference stays the caller's
             lane.staged = NULL
@@ -135,59 +134,57 @@ cdef class Commits:
         pthread_mutex_unlock(&self.lock)
         return result
 
-    cdef int alone(self, uint32_t crtc, zc_drm_mode_atomic *atomic, bint read) noexcept nogil:
-        """Make a commit that takes no turn; frames of other threads wait for it instead of being refused (EBUSY).
-
-        With `read`, what is on the screen is written back, and its frames stay until :meth:`written_back`.
-        """
-        cdef int i, result = 0
+    cdef int claim(self, uint32_t crtc, bint first) noexcept nogil:
+        """Ask to make a commit that takes no turn; no lock is held over it, as it may set a mode and block."""
+        cdef int at, result = -EAGAIN
         pthread_mutex_lock(&self.lock)
-        for i in range(MAX_LANES):
-            if self.crtcs[i] == crtc and self.awaited[i]:
-                result = -EAGAIN
-        if result == 0:
-            result = sys_ioctl_restart(self.card.fd.number, ZC_DRM_IOCTL_MODE_ATOMIC, atomic)
-        if result >= 0 and read:
-            self.keep_for_reading(crtc)
+        at = self.place_of(crtc)
+        if first:
+            self.claims[at] += 1
+        if self.awaited[at] == 0:
+            self.awaited[at] = ALONE
+            self.alone_count += 1
+            result = 0
         pthread_mutex_unlock(&self.lock)
         return result
 
-    cdef void written_back(self, uint32_t crtc) noexcept nogil:
-        cdef int i
+    cdef void settle(self, uint32_t crtc, bint claimed, bint read) noexcept nogil:
+        """Let frames follow a commit that took no turn, or that was not made.
+
+        With `read`, what is on the screen is written back, and its frames stay until :meth:`written_back`.
+        """
+        cdef int i, at
         pthread_mutex_lock(&self.lock)
-        for i in range(self.lane_count):
-            if self.lanes[i].crtc == crtc and self.lanes[i].read_back != NULL:
-                slot_drop(self.lanes[i].read_back)
-                self.lanes[i].read_back = NULL
+        at = self.place_of(crtc)
+        self.claims[at] -= 1
+        if claimed:
+            self.awaited[at] = 0
+            self.alone_count -= 1
+        if read:
+            keep_for_reading(self.lanes, self.lane_count, crtc)
+        for i in range(MAX_CRTCS):  # of all: a mode may take other CRTCs along, whose frames were refused so long
+            if self.crtcs[i] and self.is_free(self.crtcs[i]):
+                self.flush(self.crtcs[i], NULL)
         pthread_mutex_unlock(&self.lock)
 
-    cdef void keep_for_reading(self, uint32_t crtc) noexcept nogil:
-        """Hold what a picture is written back from: the flip after it may come before all of it was read."""
-        cdef int i
-        cdef Slot *old
-        cdef Lane *lane
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            if lane.crtc != crtc:
-                continue
-            old = lane.read_back
-            lane.read_back = lane.pending if lane.pending != NULL else lane.current
-            if lane.read_back != NULL:
-                slot_hold(lane.read_back)
-            if old != NULL:
-                slot_drop(old)
+    cdef void written_back(self, uint32_t crtc) noexcept nogil:
+        pthread_mutex_lock(&self.lock)
+        let_go_of_read(self.lanes, self.lane_count, crtc)
+        pthread_mutex_unlock(&self.lock)
 
-    cdef uint64_t *awaited_of(self, uint32_t crtc) noexcept nogil:
-        cdef int i, free = -1
-        for i in range(MAX_LANES):
+    cdef int place_of(self, uint32_t crtc) noexcept nogil:
+        cdef int i
+        for i in range(MAX_CRTCS):
             if self.crtcs[i] == crtc:
-                return &self.awaited[i]
-            if free < 0 and self.crtcs[i] == 0:
-                free = i
-        # As many places as lanes, and a CRTC without lanes keeps none.
-        self.crtcs[free] = crtc
-        self.awaited[free] = 0
-        return &self.awaited[free]
+                return i
+            if self.crtcs[i] == 0:
+                break
+        self.crtcs[i] = crtc
+        return i
+
+    cdef bint is_free(self, uint32_t crtc) noexcept nogil:
+        cdef int at = self.place_of(crtc)
+        return self.awaited[at] == 0 and self.claims[at] == 0
 
     cdef int flush(self, uint32_t crtc, Lane *submitter) noexcept nogil:
         """Commit what waits for a CRTC; gives -errno where that failed for the plane that submits just now."""
@@ -200,7 +197,7 @@ cdef class Commits:
             for i in range(self.lane_count):
                 lane = self.lanes[i]
                 if lane.crtc != crtc or lane.staged == NULL or (
-                        lane.primary_plane and self.awaited_of(crtc)[0] != 0):
+                        lane.primary_plane and not self.is_free(crtc)):
                     continue
                 result = self.flip_legacy(lane, number)
                 if result < 0 and lane == submitter:
@@ -215,6 +212,8 @@ cdef class Commits:
         result = self.commit(crtc, NULL, number)
         if result >= 0:
             return 0
+        if result == -EBUSY and self.alone_count:
+            return 0  # a mode is being set that takes this CRTC along: settle() comes back to it
         if waiting == 1:
             for i in range(self.lane_count):
                 if self.lanes[i].crtc == crtc and self.lanes[i].staged != NULL and self.lanes[i] != submitter:
@@ -280,8 +279,8 @@ cdef class Commits:
                 lane.async_commits += asynchronous
                 lane.pending.holder = lane.holder
         if jobs_of(self.lanes, self.lane_count) != jobs:
-            self.keep_for_reading(crtc)
-        self.awaited_of(crtc)[0] = number
+            keep_for_reading(self.lanes, self.lane_count, crtc)
+        self.awaited[self.place_of(crtc)] = number
         return 0
 
     cdef int call(self, uint32_t crtc, Lane *only, uint64_t number, bint asynchronous) noexcept nogil:
@@ -312,7 +311,7 @@ cdef class Commits:
         lane.commits += 1
         lane.pending.holder = lane.holder
         if lane.primary_plane:
-            self.awaited_of(lane.crtc)[0] = number
+            self.awaited[self.place_of(lane.crtc)] = number
         else:  # the call came back when the new picture had taken the old one's place; no event tells
             self.shown(lane, 0)
         return 0
@@ -335,7 +334,7 @@ cdef class Commits:
                 return -EINVAL
             if event.type == ZC_DRM_EVENT_FLIP_COMPLETE and event.length >= sizeof(zc_drm_event_vblank):
                 vblank = <zc_drm_event_vblank *>event
-                for i in range(MAX_LANES):
+                for i in range(MAX_CRTCS):
                     # 0: kernels before DRM_CAP_CRTC_IN_VBLANK_EVENT do not say which CRTC it was
                     if self.crtcs[i] and self.awaited[i] and vblank.user_data == self.awaited[i] and (
                             vblank.crtc_id == self.crtcs[i] or vblank.crtc_id == 0):
@@ -363,6 +362,8 @@ cdef class Commits:
         for i in range(self.lane_count):
             lane = self.lanes[i]
             if lane.crtc == crtc and lane.staged != NULL:
+                if not self.is_free(crtc):
+                    break  # for settle()
                 if not lane.driven:
                     self.flush(crtc, NULL)
                     break
@@ -374,7 +375,7 @@ cdef class Commits:
     cdef void kick(self, Lane *lane) noexcept nogil:
         pthread_mutex_lock(&self.lock)
         atomic_store(&lane.turn, 0)
-        if lane.staged != NULL and self.awaited_of(lane.crtc)[0] == 0:
+        if lane.staged != NULL and self.is_free(lane.crtc):
             self.flush(lane.crtc, NULL)
         pthread_mutex_unlock(&self.lock)
 

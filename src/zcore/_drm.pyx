@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from zcore._changes cimport Changes, changes_commit, changes_read
 from zcore._drm_types cimport copy_mode, ids_of, read_mode, text
 from zcore._errors cimport check, device_error
 from zcore._fd cimport Fd
@@ -18,7 +19,6 @@ from zcore.uapi.drm cimport (
     ZC_DRM_IOCTL_AUTH_MAGIC,
     ZC_DRM_IOCTL_DROP_MASTER,
     ZC_DRM_IOCTL_GET_CAP,
-    ZC_DRM_IOCTL_MODE_ATOMIC,
     ZC_DRM_IOCTL_MODE_CREATEPROPBLOB,
     ZC_DRM_IOCTL_MODE_DESTROYPROPBLOB,
     ZC_DRM_IOCTL_MODE_GETCONNECTOR,
@@ -36,7 +36,6 @@ from zcore.uapi.drm cimport (
     ZC_DRM_IOCTL_VERSION,
     zc_drm_auth,
     zc_drm_get_cap,
-    zc_drm_mode_atomic,
     zc_drm_mode_card_res,
     zc_drm_mode_create_blob,
     zc_drm_mode_crtc,
@@ -183,6 +182,21 @@ cdef class Card:
             finally:
                 free(modes)
                 free(encoders)
+
+    def is_plugged(self, uint32_t id):
+        """Tell whether a connector has a monitor, or may have one, as the driver found out last; probes nothing."""
+        cdef zc_drm_mode_get_connector conn
+        cdef zc_drm_mode_modeinfo mode
+        cdef int result
+        memset(&conn, 0, sizeof(conn))
+        conn.connector_id = id
+        conn.count_modes = 1  # 0 would probe; where there are more modes than room for them none is copied
+        conn.modes_ptr = <uint64_t>&mode
+        result = sys_ioctl_restart(self.fd.number, ZC_DRM_IOCTL_MODE_GETCONNECTOR, &conn)
+        if result == -ENOENT:  # monitors behind a hub take their connector along
+            return False
+        check(result, "DRM_IOCTL_MODE_GETCONNECTOR", self.path)
+        return conn.connection != 2
 
     def _encoder_crtcs(self, uint32_t id):
         cdef zc_drm_mode_get_encoder encoder
@@ -331,33 +345,12 @@ cdef class Card:
         flags : int
             DRM_MODE_ATOMIC_* and DRM_MODE_PAGE_FLIP_*.
         """
-        cdef zc_drm_mode_atomic argument
-        cdef uint32_t objects[64]
-        cdef uint32_t counts[64]
-        cdef uint32_t properties[512]
-        cdef uint64_t values[512]
-        cdef int object_count = 0, total = 0, result
-        if len(settings) > 64 or sum(map(len, settings.values())) > 512:
-            raise ValueError("a commit takes 64 objects and 512 properties at most")
-        for id in sorted(settings):
-            objects[object_count] = id
-            counts[object_count] = len(settings[id])
-            object_count += 1
-            for property_id, value in sorted(settings[id].items()):
-                properties[total] = property_id
-                values[total] = value & 0xFFFFFFFFFFFFFFFF
-                total += 1
-        memset(&argument, 0, sizeof(argument))
-        argument.flags = flags
-        argument.count_objs = object_count
-        argument.objs_ptr = <uint64_t>objects
-        argument.count_props_ptr = <uint64_t>counts
-        argument.props_ptr = <uint64_t>properties
-        argument.prop_values_ptr = <uint64_t>values
-        argument.user_data = user_data
+        cdef Changes changes
         cdef int fd = self.fd.number
+        cdef int result
+        changes_read(&changes, settings)
         with nogil:
-            result = sys_ioctl_restart(fd, ZC_DRM_IOCTL_MODE_ATOMIC, &argument)
+            result = changes_commit(&changes, fd, flags, user_data)
         check(result, "DRM_IOCTL_MODE_ATOMIC", self.path)
 
     def close(self):

@@ -1,9 +1,9 @@
 # Frames that wait in the loop until those who write them are done.
 from libc.stdint cimport int64_t, uint64_t
 
+from zcore._alarm cimport Alarm
 from zcore._chain cimport Link, Node
 from zcore._pool cimport Slot
-from zcore._watch cimport Watch
 
 
 cdef enum:
@@ -19,7 +19,7 @@ cdef class FenceNode(Node):
     cdef readonly int64_t waited_ns
     cdef readonly int64_t waited_max_ns
     cdef readonly object error
-    cdef Watch alarm
+    cdef Alarm alarm
     cdef int64_t timeout_ns
     cdef int on_timeout
     cdef int on_error

@@ -4,7 +4,7 @@ cimport cython
 from libc.errno cimport EINTR, EIO, ENOTTY, EPERM, ETIMEDOUT
 from libc.stdint cimport int64_t, uint32_t
 
-from zcore._alarm cimport monotonic_ns
+from zcore._alarm cimport Alarm, monotonic_ns
 from zcore._chain cimport Link, Node
 from zcore._dmabuf cimport Memory
 from zcore._fence cimport fence_status, fence_take
@@ -12,7 +12,6 @@ from zcore._holders cimport holder_name
 from zcore._ioctl cimport ACCESS_READ, dmabuf_export_fence
 from zcore._pool cimport Slot, slot_drop
 from zcore._sys cimport sys_close, sys_dup, sys_wait
-from zcore._watch cimport Watch
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 import os
@@ -56,7 +55,7 @@ cdef class FenceNode(Node):
     def __init__(self, str name, Link source not None, Link sink not None, *, int64_t timeout_ns, int on_timeout=0,
                  int on_error=2):
         Node.__init__(self, name, source, sink)
-        self.alarm = Watch(name)
+        self.alarm = Alarm(-1, name)
         self.fd = self.alarm.fd
         self.timeout_ns = timeout_ns
         self.on_timeout = on_timeout

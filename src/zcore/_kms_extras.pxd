@@ -1,6 +1,7 @@
 # What goes along with the commits of a plane: fences in and out, and a picture that is written back.
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from zcore._changes cimport Changes
 from zcore._dmabuf cimport pthread_mutex_t
 
 
@@ -31,8 +32,7 @@ cdef class CommitExtras:
 
     cdef bint adds(self, int in_fence) noexcept nogil  # whether a commit is more than the picture
     cdef void begin(self, Extra *extra, int in_fence) noexcept nogil
-    cdef int add(self, Extra *extra, uint32_t plane, uint32_t crtc, bint tell, uint32_t *objects, uint32_t *counts,
-                 uint32_t *properties, uint64_t *values) noexcept nogil  # how many; each object has one property
+    cdef void add(self, Extra *extra, uint32_t plane, uint32_t crtc, bint tell, Changes *changes) noexcept nogil
     cdef void settle(self, Extra *extra, int result) noexcept nogil
     cdef void arm(self, uint32_t framebuffer) noexcept nogil
     cdef int disarm(self) noexcept nogil  # 1 = nobody has begun to commit it; else the bell rings with the outcome

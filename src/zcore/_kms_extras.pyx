@@ -2,17 +2,13 @@
 
 cimport cython
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.string cimport memset
 
+from zcore._changes cimport Changes, changes_add, changes_begin, changes_commit
 from zcore._dmabuf cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from zcore._errors cimport check
 from zcore._fence cimport fence_take
-from zcore._sys cimport sys_close, sys_ioctl_restart, sys_notify
-from zcore.uapi.drm cimport (
-    ZC_DRM_IOCTL_MODE_ATOMIC,
-    ZC_DRM_MODE_ATOMIC_NONBLOCK,
-    zc_drm_mode_atomic,
-)
+from zcore._sys cimport sys_close, sys_notify
+from zcore.uapi.drm cimport ZC_DRM_MODE_ATOMIC_NONBLOCK
 
 
 cdef extern from "<sys/eventfd.h>" nogil:
@@ -78,25 +74,14 @@ cdef class CommitExtras:
         extra.job, self.job = self.job, 0
         pthread_mutex_unlock(&self.lock)
 
-    cdef int add(self, Extra *extra, uint32_t plane, uint32_t crtc, bint tell, uint32_t *objects, uint32_t *counts,
-                 uint32_t *properties, uint64_t *values) noexcept nogil:
-        cdef int i, count = 0
+    cdef void add(self, Extra *extra, uint32_t plane, uint32_t crtc, bint tell, Changes *changes) noexcept nogil:
         if extra.in_fence >= 0:
-            objects[count], properties[count], values[count] = plane, self.in_fence_property, extra.in_fence
-            count += 1
+            changes_add(changes, plane, self.in_fence_property, extra.in_fence)
         if tell and self.out_fence_property:  # one for each CRTC: the kernel would forget an earlier pointer
-            objects[count], properties[count] = crtc, self.out_fence_property
-            values[count] = <uint64_t>&extra.out_fence
-            count += 1
+            changes_add(changes, crtc, self.out_fence_property, <uint64_t>&extra.out_fence)
         if extra.job:
-            objects[count], properties[count] = self.connector, self.job_framebuffer_property
-            values[count] = extra.job
-            objects[count + 1], properties[count + 1] = self.connector, self.job_fence_property
-            values[count + 1] = <uint64_t>&extra.job_fence
-            count += 2
-        for i in range(count):
-            counts[i] = 1
-        return count
+            changes_add(changes, self.connector, self.job_framebuffer_property, extra.job)
+            changes_add(changes, self.connector, self.job_fence_property, <uint64_t>&extra.job_fence)
 
     cdef void settle(self, Extra *extra, int result) noexcept nogil:
         cdef int old = -1
@@ -146,21 +131,12 @@ cdef class CommitExtras:
 
 cdef int commit_writeback(int card, uint32_t connector, uint32_t fb_property, uint32_t framebuffer,
                           uint32_t fence_property, int *fence) noexcept nogil:
-    cdef zc_drm_mode_atomic atomic
-    cdef uint32_t count = 2
-    cdef uint32_t properties[2]
-    cdef uint64_t values[2]
+    cdef Changes changes
     cdef int32_t written = -1
     cdef int result
-    properties[0], values[0] = fb_property, framebuffer
-    properties[1], values[1] = fence_property, <uint64_t>&written
-    memset(&atomic, 0, sizeof(atomic))
-    atomic.flags = ZC_DRM_MODE_ATOMIC_NONBLOCK
-    atomic.count_objs = 1
-    atomic.objs_ptr = <uint64_t>&connector
-    atomic.count_props_ptr = <uint64_t>&count
-    atomic.props_ptr = <uint64_t>properties
-    atomic.prop_values_ptr = <uint64_t>values
-    result = sys_ioctl_restart(card, ZC_DRM_IOCTL_MODE_ATOMIC, &atomic)
+    changes_begin(&changes)
+    changes_add(&changes, connector, fb_property, framebuffer)
+    changes_add(&changes, connector, fence_property, <uint64_t>&written)
+    result = changes_commit(&changes, card, ZC_DRM_MODE_ATOMIC_NONBLOCK, 0)
     fence[0] = written
     return result

@@ -37,7 +37,9 @@ cdef class DisplayNode(Node):
     cdef Scanout scanout
     cdef bint asked  # no event was there when it last looked
     cdef readonly uint64_t frames_in
-    cdef readonly object error  # why a frame was refused
+    cdef readonly object error  # why a frame was refused, or where the monitor went
+    cdef object plug
+    cdef bint told  # something was plugged in or out
     cdef Alarm alarm  # rings when a frame is due; None = frames are shown as they come
     cdef bint early  # the next frame is not due yet
     cdef bint dated  # `shift_ns` is known
@@ -45,3 +47,4 @@ cdef class DisplayNode(Node):
 
     cdef bint due(self, Slot *slot) noexcept nogil
     cdef int refuse(self, int plane, uint32_t offset) noexcept with gil
+    cdef int look_at_plug(self) noexcept with gil

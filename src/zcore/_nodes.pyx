@@ -1,7 +1,7 @@
 """The devices as the loop sees them: what each does with the frames and events it has, without ever waiting."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EINVAL, EPIPE
+from libc.errno cimport EAGAIN, EINVAL, ENODEV, EPIPE
 from libc.stdint cimport int64_t, uint32_t
 
 from zcore._alarm cimport Alarm, monotonic_ns
@@ -259,11 +259,16 @@ cdef class DisplayNode(Node):
         Whether frames wait for their time. Frames that are dated by the clock of the machine (CLOCK_MONOTONIC) have
         happened and are shown at once; of others the first one is shown at once, and the rest as much later as their
         times say.
+    plug : object, optional
+        Has ``fileno()``, readable when something was plugged in or out anywhere, and ``look()``, which raises when that
+        was this display.
     """
 
-    def __init__(self, str name, Scanout scanout not None, Link source not None, *, bint sync=False):
+    def __init__(self, str name, Scanout scanout not None, Link source not None, *, bint sync=False, plug=None):
         Node.__init__(self, name, source, None)
         self.scanout = scanout
+        self.plug = plug
+        self.told = plug is not None  # it may have happened before this
         self.fd = scanout.descriptor
         if sync:
             self.alarm = Alarm(self.fd, name)
@@ -274,6 +279,15 @@ cdef class DisplayNode(Node):
         """Rings when another thread has read the flip event of this plane."""
         return self.scanout.bell
 
+    @property
+    def news(self):
+        """Descriptor that is readable when something was plugged in or out; -1 = nobody asks."""
+        return self.plug.fileno() if self.plug is not None else -1
+
+    cdef void notice(self, uint32_t events) noexcept nogil:
+        self.told |= (events & EPOLLPRI) != 0
+        self.ready |= events & ~<uint32_t>EPOLLPRI
+
     cdef int keep_pools(self) except -1:
         self.scanout.lane.driven = True
         return 0
@@ -283,6 +297,10 @@ cdef class DisplayNode(Node):
         cdef int result, plane
         if self.done:
             return 0
+        if self.told:
+            result = self.look_at_plug()
+            if result < 0:
+                return result
         if self.alarm is not None and self.ready:
             self.alarm.silence()
             if not self.scanout.busy():  # the alarm watches the card, too: what nobody reads would ring for ever
@@ -348,6 +366,16 @@ cdef class DisplayNode(Node):
         self.alarm.ring_at(due_ns)
         self.early = True
         return False
+
+    cdef int look_at_plug(self) noexcept with gil:
+        self.told = False
+        try:
+            self.plug.look()
+        except BaseException as error:
+            self.operation = "uevent"
+            self.error = error
+            return -ENODEV
+        return 0
 
     cdef int refuse(self, int plane, uint32_t offset) noexcept with gil:
         self.operation = "DRM_IOCTL_MODE_ADDFB2"

@@ -1,12 +1,12 @@
 # A writeback connector as a source.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from zcore._alarm cimport Alarm
 from zcore._chain cimport Node
 from zcore._commits cimport Commits
 from zcore._drm cimport Card
 from zcore._kms_extras cimport CommitExtras
 from zcore._pool cimport MAX_SLOTS, Pool, Slot
-from zcore._watch cimport Watch
 
 
 cdef class WritebackNode(Node):
@@ -22,7 +22,7 @@ cdef class WritebackNode(Node):
     cdef uint32_t connector
     cdef uint32_t fb_property
     cdef uint32_t fence_property
-    cdef Watch alarm
+    cdef Alarm alarm
     cdef Slot *job  # what the card writes, or will write
     cdef bint committed
     cdef int fence  # of the job, -1 = none

@@ -4,7 +4,7 @@ cimport cython
 from libc.errno cimport EBUSY, EINTR, ENOTTY, ETIMEDOUT
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from zcore._alarm cimport monotonic_ns
+from zcore._alarm cimport Alarm, monotonic_ns
 from zcore._chain cimport Link, Node
 from zcore._commits cimport Commits
 from zcore._drm cimport Card
@@ -14,7 +14,6 @@ from zcore._holders cimport holder_id
 from zcore._kms_extras cimport CommitExtras, commit_writeback
 from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop
 from zcore._sys cimport sys_close, sys_read, sys_wait
-from zcore._watch cimport Watch
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 
@@ -84,7 +83,7 @@ cdef class WritebackNode(Node):
         self.remaining = frames
         self.interval_ns = interval_ns
         self.timeout_ns = timeout_ns
-        self.alarm = Watch(name)
+        self.alarm = Alarm(-1, name)
         self.fd = self.alarm.fd
 
     def __dealloc__(self):

@@ -6,8 +6,9 @@ import pytest
 import zcore
 from zcore._drm import Card
 from zcore._drm_properties import describe_property
+from zcore._kms_legacy import gamma_size, get_gamma, set_gamma
 from zcore.stages.kms_properties import OWN
-from zcore.stages.kms_setup import CONNECTOR, PLANE
+from zcore.stages.kms_setup import CONNECTOR, CRTC, PLANE
 
 SIZE = (640, 480)
 
@@ -138,3 +139,21 @@ def test_overlay_plane_by_id(vivid, vkms):
     with chain:
         assert chain.run(frames=3, require_zero_copy=True).frames == 3
         assert display.scanout.plane == others[0]
+
+
+@pytest.mark.proves("DRM_IOCTL_MODE_SETGAMMA", "DRM_IOCTL_MODE_GETGAMMA")
+def test_gamma_table_the_old_way(vkms):
+    """What drivers without atomic commits take; in vkms it ends up in the property."""
+    card = Card(vkms)
+    try:
+        crtc = card.resources()[0][0]
+        size = gamma_size(card, crtc)
+        before = get_gamma(card, crtc, size)
+        table = np.array([np.linspace(65535, 0, size), np.linspace(0, 65535, size), np.full(size, 7)], "u2")
+        set_gamma(card, crtc, table.tobytes())
+        assert get_gamma(card, crtc, size) == table.tobytes()
+        blob = card.read_blob(card.properties(crtc, CRTC)["GAMMA_LUT"].value)
+        assert (table == np.frombuffer(blob, "<u2").reshape(size, 4)[:, :3].T).all()
+        set_gamma(card, crtc, before)
+    finally:
+        card.close()

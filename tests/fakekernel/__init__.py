@@ -7,6 +7,7 @@ errno; rules that it lets one break in silence are kept in ``FakeKernel.failures
 
 from .dmabuf import FakeDmaBuf, FakeHeap, FakeUdmabuf
 from .drm import FakeCard
+from .drm_heads import FakeHeads
 from .fences import FakeFence
 from .kernel import FakeKernel, Refusal
 from .structs import fourcc
@@ -16,7 +17,7 @@ from .v4l2_controls import ControlCamera
 from .v4l2_output import FakeOutput
 
 __all__ = [
-    "ControlCamera", "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeFence", "FakeHeap",
-    "FakeKernel",
+    "ControlCamera", "FakeCamera", "FakeCard", "FakeDecoder", "FakeDmaBuf", "FakeEncoder", "FakeFence", "FakeHeads",
+    "FakeHeap", "FakeKernel",
     "FakeM2m", "FakeOutput", "FakeUdmabuf", "Refusal", "fourcc",
 ]  # fmt: skip

@@ -27,6 +27,8 @@ TEST_ONLY, NONBLOCK, ALLOW_MODESET, EVENT, ASYNC = 0x100, 0x200, 0x400, 1, 2
 class FakeCard(FakeProperties, Device):
     """A card whose commits wait for :meth:`flip`; with ``auto`` they complete at once."""
 
+    head = CRTC  # whose `pending` and `active` are meant
+
     def __init__(self, kernel, path="/dev/dri/card0", width=64, height=16, atomic=True, auto=False):
         super().__init__(kernel, path)
         self.width, self.height, self.atomic, self.auto = width, height, atomic, auto
@@ -45,6 +47,7 @@ class FakeCard(FakeProperties, Device):
         self.blanked = 0  # planes that went off because their framebuffer was removed
         self.flips = 0
         self.active = 0
+        self.plugged = {CONNECTOR}
         self.make_properties()
 
     def opened(self, file):
@@ -54,7 +57,9 @@ class FakeCard(FakeProperties, Device):
             self.master = file
 
     def closed(self, file):
-        self.clients.pop(file).verify(self.path)
+        left = self.clients.pop(file)
+        if not self.gone:  # no call reaches a card that is gone: the kernel frees what is left
+            left.verify(self.path)
         self.pending = None if self.pending and self.pending[0] is file else self.pending
         self.master = None if self.master is file else self.master
 
@@ -83,8 +88,8 @@ class FakeCard(FakeProperties, Device):
             if event:
                 self.send_event(self.flip_event(user_data), file)
 
-    def flip_event(self, user_data=0, crtc=CRTC):
-        now = time.monotonic_ns()
+    def flip_event(self, user_data=0, crtc=0):
+        now, crtc = time.monotonic_ns(), crtc or self.head
         return struct.pack(
             "=IIQIIII", 2, 32, user_data, now // 10**9, now % 10**9 // 1000, self.flips & 0xFFFFFFFF, crtc
         )
@@ -182,7 +187,7 @@ class FakeCard(FakeProperties, Device):
     def drm_ioctl_mode_getconnector(self, file, conn):
         if conn.connector_id not in OBJECT_TYPES[0xC0C0C0C0]:
             raise Refusal(errno.ENOENT, f"connector {conn.connector_id}")
-        plugged = conn.connector_id == CONNECTOR
+        plugged = conn.connector_id in self.plugged
         modes = [self.mode()] if plugged else []
         if conn.count_modes >= len(modes) and conn.modes:
             for i, mode in enumerate(modes):
@@ -190,7 +195,7 @@ class FakeCard(FakeProperties, Device):
                 structs.c.memmove(conn.modes + i * 68, bytes(mode), 68)
         conn.count_modes = len(modes)
         self.counted(conn, "count_encoders", "encoders", [ENCODER])
-        conn.connector_type, conn.connector_type_id = 11, 1 if plugged else 2
+        conn.connector_type, conn.connector_type_id = 11, 1 if conn.connector_id == CONNECTOR else 2
         conn.connection = 1 if plugged else 2
         conn.encoder_id = ENCODER if plugged else 0
 
@@ -300,7 +305,7 @@ class FakeCard(FakeProperties, Device):
         for object, values in settings.items():
             for id, value in values.items():
                 self.properties[object][id][2] = value
-        self.active = self.value(CRTC, "ACTIVE") if modeset else self.active
+        self.active = self.value(self.head, "ACTIVE") if modeset else self.active
         self.commits.append((flags, settings))
         if flags & NONBLOCK:
             self.begin(file, planes, argument.user_data, bool(flags & EVENT))
@@ -340,5 +345,5 @@ class FakeCard(FakeProperties, Device):
             self.flip()
 
     def verify(self):
-        for client in self.clients.values():
+        for client in self.clients.values() if not self.gone else ():
             client.verify(self.path)

@@ -85,6 +85,9 @@ class FakeProperties:
     def drm_ioctl_mode_obj_getproperties(self, file, argument):
         if argument.obj_id not in OBJECT_TYPES.get(argument.obj_type, ()):
             raise Refusal(errno.ENOENT, f"object {argument.obj_id}")
+        self.tell_properties(argument)
+
+    def tell_properties(self, argument):
         entries = self.properties[argument.obj_id]
         if argument.count_props >= len(entries) and argument.props:
             write_array(argument.props, U32, entries)

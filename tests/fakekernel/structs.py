@@ -191,6 +191,9 @@ Crtc = make(
      ("mode", ModeInfo)],
     104,
 )  # fmt: skip
+CrtcLut = make(
+    "drm_mode_crtc_lut", [*words("crtc_id", "gamma_size"), *[(n, U64) for n in ("red", "green", "blue")]], 32
+)
 Encoder = make(
     "drm_mode_get_encoder", words("encoder_id", "encoder_type", "crtc_id", "possible_crtcs", "possible_clones"), 20
 )
@@ -288,6 +291,7 @@ def _requests():
             "DRM_IOCTL_DROP_MASTER": (0x1F, none, None), "DRM_IOCTL_PRIME_HANDLE_TO_FD": (0x2D, both, Prime),
             "DRM_IOCTL_PRIME_FD_TO_HANDLE": (0x2E, both, Prime), "DRM_IOCTL_MODE_GETRESOURCES": (0xA0, both, CardRes),
             "DRM_IOCTL_MODE_GETCRTC": (0xA1, both, Crtc), "DRM_IOCTL_MODE_SETCRTC": (0xA2, both, Crtc),
+            "DRM_IOCTL_MODE_GETGAMMA": (0xA4, both, CrtcLut), "DRM_IOCTL_MODE_SETGAMMA": (0xA5, both, CrtcLut),
             "DRM_IOCTL_MODE_GETENCODER": (0xA6, both, Encoder),
             "DRM_IOCTL_MODE_GETCONNECTOR": (0xA7, both, Connector),
             "DRM_IOCTL_MODE_GETPROPERTY": (0xAA, both, GetProperty),

@@ -20,17 +20,19 @@ from zcore.stages.kms_cards import SharedCard, open_card
 from zcore.stages.kms_color import HdrMetadata
 from zcore.stages.kms_live import Live
 from zcore.stages.kms_options import crop_rectangle, either, plane_wishes, rectangle
+from zcore.stages.kms_plug import POLICIES, Plugged
 from zcore.stages.kms_routes import make_wishes, routes_for
 from zcore.stages.kms_screen import Screen, Wishes
 from zcore.stages.kms_setup import Route, modifiers, plane_formats, refused_modifier, takes_modifier
 from zcore.stages.kms_snapshot import Snapshot
 from zcore.stages.structures import Value, as_fields
+from zcore.stages.unplug import Patience
 
 ADDFB2_MODIFIERS = 0x10  # DRM_CAP_ADDFB2_MODIFIERS
 ASYNC_FLIP, ATOMIC_ASYNC_FLIP = 0x7, 0x15  # DRM_CAP_ASYNC_PAGE_FLIP, DRM_CAP_ATOMIC_ASYNC_PAGE_FLIP
 
 
-class Display(Live, Stage, SinkMixin):
+class Display(Plugged, Live, Stage, SinkMixin):
     """A KMS display.
 
     How am I supposed to use this? As the last stage of a :class:`zcore.Chain`, or alone: ``with Display("vkms") as
@@ -99,6 +101,11 @@ class Display(Live, Stage, SinkMixin):
         before the commit.
     out_fence : bool
         Ask for a fence with each commit: see :meth:`take_out_fence`.
+    on_unplug : str
+        When the monitor is pulled out in a run: ``ignore`` goes on showing, ``fail`` and ``wait`` end the run, and
+        ``reopen`` waits until it is plugged in again. ``wait`` and ``reopen`` also wait for it at the beginning.
+    unplug_timeout : float, optional
+        Seconds of each such wait; left out: for ever.
     skip_vsync : bool
         Has no effect, and is here because kmssink has it: zcore never waits for the vertical blank twice.
     """
@@ -141,6 +148,8 @@ class Display(Live, Stage, SinkMixin):
         skip_vsync: bool = False,
         in_fence: bool = True,
         out_fence: bool = False,
+        on_unplug: str = "ignore",
+        unplug_timeout: float | None = None,
         name: str | None = None,
     ):
         super().__init__(name)
@@ -167,6 +176,7 @@ class Display(Live, Stage, SinkMixin):
         self.sync = sync
         self.skip_vsync = skip_vsync
         self._in_fence, self._out_fence = in_fence, out_fence
+        self._patience = Patience(on_unplug, unplug_timeout, "drm", POLICIES)
         self._fd = fd if fd is not None and fd >= 0 else None
         self._atomic = atomic
         self._shared: SharedCard | None = None
@@ -183,8 +193,8 @@ class Display(Live, Stage, SinkMixin):
 
     # Opening and closing
 
-    def open(self) -> None:
-        """Open the card, or share it with another display, and check that this process may change the display."""
+    def open_card(self) -> None:
+        """Open the card, or share it with another display."""
         if self._shared is not None:
             return
         if self._fd is not None:
@@ -258,6 +268,11 @@ class Display(Live, Stage, SinkMixin):
             before.restore(shared.commits)
         elif self._scanout is not None and self._screen is not None:
             self._screen.show_black()  # stays; the frames' buffers are others' from now on
+
+    def forget_screen(self) -> None:
+        """Have nothing to put back: the card is gone."""
+        if self._route is not None:
+            self.shared.crtc(self._route.crtc).before = None
 
     def _release(self) -> None:
         scanout, self._scanout = self._scanout, None
@@ -338,25 +353,10 @@ class Display(Live, Stage, SinkMixin):
         self._started = self._mode_is_gone = False
         scanout.release()
 
-    def recover(self) -> bool:
-        """Look again after a commit has failed; True where the display, or the plane that is tried next, is another."""
-        before = self._route
-        if before is None:
-            return False
-        try:
-            if not self.card.is_master:
-                return False
-            now = routes_for(self, *self._caps.format.require_drm(), self._caps.size)
-        except (ChainError, DeviceError):  # nothing is connected: the failure of the commit is the reason to tell
-            return False
-        self._mode_is_gone = (now[0].connector.id, now[0].mode.raw) != (before.connector.id, before.mode.raw)
-        if not self._mode_is_gone and len(now) > 1:  # what passed the trial was refused when it was meant
-            self._refused.add(before.plane.id)
-            return True
-        return self._mode_is_gone
-
     def start(self) -> None:
         """Set the mode, with a black picture that the first frame replaces."""
+        if not self._started:
+            self.wait_for_monitor()
         with self.shared.lock:
             self._start()
 

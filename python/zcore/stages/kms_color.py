@@ -11,6 +11,7 @@ import numpy as np
 
 from zcore._drm import Card, Property
 from zcore._drm_properties import describe_property
+from zcore._kms_legacy import gamma_size
 from zcore.errors import ChainError
 from zcore.formats import Family
 from zcore.stages.base import LinkCaps
@@ -121,6 +122,23 @@ def crtc_blobs(card: Card, known: dict[str, Property], *, gamma: Any, degamma: A
         size = known[f"{what}_SIZE"].value if f"{what}_SIZE" in known else 0
         found[known[what].id] = matrix_content(given) if what == "CTM" else lut_content(what, given, size)
     return found
+
+
+def legacy_gamma(card: Card, crtc: int, known: dict[str, Property], given: Any) -> bytes:
+    """Give a gamma table for SETGAMMA; empty where the CRTC has the property, or nothing was given.
+
+    Raises
+    ------
+    ChainError
+        The CRTC has no table, or one of another size.
+    """
+    if given is None or card.atomic or "GAMMA_LUT" in known:
+        return b""
+    size = gamma_size(card, crtc)
+    if not size:
+        raise ChainError(f"the CRTC of {card.path} has no gamma table; leave gamma out")
+    entries = np.frombuffer(lut_content("gamma", given, size), "<u2").reshape(size, 4)
+    return np.ascontiguousarray(entries[:, :3].T).astype("=u2").tobytes()
 
 
 def colour_settings(card: Card, plane: dict[str, Property], caps: LinkCaps) -> dict[int, int]:

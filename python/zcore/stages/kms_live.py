@@ -35,6 +35,9 @@ class Live:
     def stop(self) -> None:
         """Wait for the flip that is on its way."""
         scanout = self._display._scanout
+        self._display.unwatch()
+        if self._display._lost:
+            return  # nobody sees it, and the card may be gone with the monitor
         if scanout is not None and scanout.holds:
             scanout.wait()
             if scanout.waiting_settings and self._display._screen is not None:  # no frame came to take them along
@@ -42,11 +45,13 @@ class Live:
 
     def run_begins(self) -> None:
         """Learn that a loop shows frames from now on."""
-        self._display._running = True
+        self._display._running, self._display._lost = True, ""
+        self._display._patience.run(True)
 
     def run_ends(self) -> None:
         """Learn that it has ended."""
         self._display._running = False
+        self._display._patience.run(False)
 
     def show(self, frame: Frame, damage: Sequence[tuple[int, int, int, int]] | None = None) -> None:
         """Show one frame; waits until the one before is on the screen.
@@ -229,7 +234,8 @@ class Live:
     def node(self, source: Link | None, sink: Link | None, frames: int) -> Node:
         """Make what the loop drives."""
         assert source is not None
-        return DisplayNode(self._display.name, self.scanout, source, sync=self._display.sync)
+        display = self._display
+        return DisplayNode(display.name, self.scanout, source, sync=display.sync, plug=display.watch())
 
     @property
     def scanout(self) -> Scanout:

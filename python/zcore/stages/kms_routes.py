@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zcore._drm import Mode
 from zcore.errors import ChainError, NegotiationError
 from zcore.stages.base import LinkCaps
-from zcore.stages.kms_color import colour_settings, crtc_blobs
+from zcore.stages.kms_color import colour_settings, crtc_blobs, legacy_gamma
 from zcore.stages.kms_place import cropped
 from zcore.stages.kms_properties import read_properties
 from zcore.stages.kms_screen import Wishes
@@ -96,6 +96,7 @@ def make_wishes(display: Display, route: Route, caps: LinkCaps) -> Wishes:
     given = dict(display.plane_properties)
     if display.zpos is not None and "zpos" in given and _order_is_fixed(display, route):
         del given["zpos"]
+    table = legacy_gamma(card, route.crtc, crtc, display.gamma)
     wishes = Wishes(
         display.can_scale,
         display.render_rectangle,
@@ -105,7 +106,8 @@ def make_wishes(display: Display, route: Route, caps: LinkCaps) -> Wishes:
         read_properties(card, connector, display.connector_properties, f"connector {route.name}"),
         read_properties(card, crtc, display.crtc_properties, f"CRTC {route.crtc}"),
         {},
-        crtc_blobs(card, crtc, gamma=display.gamma, degamma=display.degamma, ctm=display.ctm),
+        crtc_blobs(card, crtc, gamma=None if table else display.gamma, degamma=display.degamma, ctm=display.ctm),
+        table,
     )
     if display.hdr_metadata is not None:
         if "HDR_OUTPUT_METADATA" not in connector:

@@ -11,7 +11,7 @@ from zcore._commits import Commits
 from zcore._drm_properties import set_property
 from zcore._gem import Framebuffer, add_framebuffer, allocate_dumb
 from zcore._kms import Scanout
-from zcore._kms_legacy import set_plane
+from zcore._kms_legacy import set_gamma, set_plane
 from zcore.errors import ChainError, DeviceError
 from zcore.formats import find
 from zcore.stages.kms_place import Rectangle, placements
@@ -46,6 +46,8 @@ class Wishes:
         Property ids and values.
     connector_blobs, crtc_blobs : dict of int to bytes
         Property ids and contents.
+    gamma : bytes
+        Table for the call of old; empty: as it is.
     """
 
     can_scale: bool = True
@@ -56,6 +58,7 @@ class Wishes:
     crtc: dict[int, int] = field(default_factory=dict)
     connector_blobs: dict[int, bytes] = field(default_factory=dict)
     crtc_blobs: dict[int, bytes] = field(default_factory=dict)
+    gamma: bytes = b""
 
 
 class Screen:
@@ -224,6 +227,8 @@ class Screen:
         }.items():
             blob = self._blobs[object, id] = card.create_blob(content)
             set_property(card, object, CRTC if object == route.crtc else CONNECTOR, id, blob)
+        if self.wishes.gamma:
+            set_gamma(card, route.crtc, self.wishes.gamma)
 
     def show_black(self) -> None:
         """Show the black picture, or nothing on this plane where others go on."""

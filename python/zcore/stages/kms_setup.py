@@ -167,7 +167,7 @@ def choose_routes(
     crtcs, connector_ids = card.resources()
     if not crtcs:
         raise ChainError(f"{card.path} ({card.driver}) has no display part (a render-only device?)")
-    chosen = _choose_connector(card, [card.connector(id) for id in connector_ids], connector)
+    chosen = choose_connector(card, [card.connector(id) for id in connector_ids], connector)
     crtc_index = _choose_crtc(card, chosen, crtcs, crtc, avoid)
     planes = [p for p in card.planes() if p.possible_crtcs >> crtc_index & 1]
     videos = choose_planes(card, planes, plane, fourcc, modifier, taken(crtcs[crtc_index]), over=over)
@@ -184,7 +184,8 @@ def choose_route(card: Card, **options: Any) -> Route:
     return choose_routes(card, **options)[0]
 
 
-def _choose_connector(card: Card, connectors: list[Connector], wanted: str | int | None) -> Connector:
+def choose_connector(card: Card, connectors: list[Connector], wanted: str | int | None) -> Connector:
+    """Find a connector by its name, its id, or its monitor's name; ``None``: the first that is connected."""
     usable = [c for c in connectors if c.type != WRITEBACK]
     names = ", ".join(f"{connector_name(c)} ({'connected' if c.connected else 'disconnected'})" for c in usable)
     if wanted is not None:

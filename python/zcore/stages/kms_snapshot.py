@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from zcore._commit_alone import commit_alone
 from zcore._commits import Commits
-from zcore._drm import Property
+from zcore._drm import Card, Property
 from zcore._drm_properties import set_property
+from zcore._kms_legacy import gamma_size, get_gamma, set_gamma
 from zcore.errors import DeviceError
 from zcore.stages.kms_setup import ALLOW_MODESET, CONNECTOR, CRTC, PLANE, Route
 
@@ -31,6 +32,7 @@ class Snapshot:
         self._properties = {id: card.properties(id, type) for id, type in self._objects}
         self._touched: set[tuple[int, int]] = set()
         self._contents: dict[tuple[int, int], bytes] = {}
+        self._gamma = b"" if card.atomic else read_gamma(card, route.crtc)
         if card.atomic:
             # The blob itself goes with the state that uses it, so its content is kept.
             mode = self._properties[route.crtc]["MODE_ID"].value
@@ -101,5 +103,13 @@ class Snapshot:
             card.set_crtc(route.crtc, framebuffer, [route.connector.id], mode.raw, x, y)
         else:
             card.set_crtc(route.crtc, 0)
+        if self._gamma and read_gamma(card, route.crtc) != self._gamma:
+            set_gamma(card, route.crtc, self._gamma)
         if problem is not None:
             raise problem
+
+
+def read_gamma(card: Card, crtc: int) -> bytes:
+    """Read a gamma table the old way; empty where there is none."""
+    size = gamma_size(card, crtc)
+    return get_gamma(card, crtc, size) if size else b""

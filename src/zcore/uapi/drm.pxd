@@ -132,6 +132,10 @@ cdef extern from "uapi/zc_drm.h" nogil:
         uint32_t count_connectors, crtc_id, fb_id, x, y, gamma_size, mode_valid
         zc_drm_mode_modeinfo mode
 
+    struct zc_drm_mode_crtc_lut:
+        uint32_t crtc_id, gamma_size
+        uint64_t red, green, blue
+
     struct zc_drm_mode_get_encoder:
         uint32_t encoder_id, encoder_type, crtc_id, possible_crtcs, possible_clones
 
@@ -279,6 +283,7 @@ cdef extern from "uapi/zc_drm.h" nogil:
     const unsigned long ZC_DRM_IOCTL_DROP_MASTER, ZC_DRM_IOCTL_PRIME_HANDLE_TO_FD, ZC_DRM_IOCTL_PRIME_FD_TO_HANDLE
     const unsigned long ZC_DRM_IOCTL_WAIT_VBLANK, ZC_DRM_IOCTL_CRTC_GET_SEQUENCE, ZC_DRM_IOCTL_CRTC_QUEUE_SEQUENCE
     const unsigned long ZC_DRM_IOCTL_MODE_GETRESOURCES, ZC_DRM_IOCTL_MODE_GETCRTC, ZC_DRM_IOCTL_MODE_SETCRTC
+    const unsigned long ZC_DRM_IOCTL_MODE_GETGAMMA, ZC_DRM_IOCTL_MODE_SETGAMMA
     const unsigned long ZC_DRM_IOCTL_MODE_GETENCODER, ZC_DRM_IOCTL_MODE_GETCONNECTOR, ZC_DRM_IOCTL_MODE_GETPROPERTY
     const unsigned long ZC_DRM_IOCTL_MODE_GETPROPBLOB, ZC_DRM_IOCTL_MODE_GETFB, ZC_DRM_IOCTL_MODE_RMFB
     const unsigned long ZC_DRM_IOCTL_MODE_PAGE_FLIP, ZC_DRM_IOCTL_MODE_DIRTYFB, ZC_DRM_IOCTL_MODE_CREATE_DUMB

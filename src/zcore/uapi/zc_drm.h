@@ -214,6 +214,8 @@ ZC_ASSERT_SIZE(struct zc_drm_syncobj_timeline_array, 24);
 #define ZC_DRM_IOCTL_MODE_GETRESOURCES ZC_DRM_IOWR(0xA0, struct zc_drm_mode_card_res)
 #define ZC_DRM_IOCTL_MODE_GETCRTC ZC_DRM_IOWR(0xA1, struct zc_drm_mode_crtc)
 #define ZC_DRM_IOCTL_MODE_SETCRTC ZC_DRM_IOWR(0xA2, struct zc_drm_mode_crtc)
+#define ZC_DRM_IOCTL_MODE_GETGAMMA ZC_DRM_IOWR(0xA4, struct zc_drm_mode_crtc_lut)
+#define ZC_DRM_IOCTL_MODE_SETGAMMA ZC_DRM_IOWR(0xA5, struct zc_drm_mode_crtc_lut)
 #define ZC_DRM_IOCTL_MODE_GETENCODER ZC_DRM_IOWR(0xA6, struct zc_drm_mode_get_encoder)
 #define ZC_DRM_IOCTL_MODE_GETCONNECTOR ZC_DRM_IOWR(0xA7, struct zc_drm_mode_get_connector)
 #define ZC_DRM_IOCTL_MODE_GETPROPERTY ZC_DRM_IOWR(0xAA, struct zc_drm_mode_get_property)

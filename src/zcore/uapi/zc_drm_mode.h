@@ -34,6 +34,13 @@ struct zc_drm_mode_crtc {
 };
 ZC_ASSERT_SIZE(struct zc_drm_mode_crtc, 104);
 
+/* Three tables of gamma_size numbers of 16 bits each. */
+struct zc_drm_mode_crtc_lut {
+    uint32_t crtc_id, gamma_size;
+    uint64_t red, green, blue;
+};
+ZC_ASSERT_SIZE(struct zc_drm_mode_crtc_lut, 32);
+
 struct zc_drm_mode_get_encoder {
     uint32_t encoder_id, encoder_type, crtc_id, possible_crtcs, possible_clones;
 };

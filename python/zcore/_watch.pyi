@@ -1,5 +1,0 @@
-from typing import final
-
-@final
-class Watch:
-    def __init__(self, name: str) -> None: ...
