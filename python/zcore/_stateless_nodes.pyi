@@ -3,13 +3,13 @@ from collections.abc import Callable
 from typing_extensions import disjoint_base
 
 from zcore._chain import Link
-from zcore._nodes import ConvertNode
+from zcore._coded_nodes import CodedNode
 from zcore._request import RequestPool
 from zcore._v4l2 import Queue
 from zcore.bitstream.picture import Picture
 
 @disjoint_base
-class StatelessNode(ConvertNode):
+class StatelessNode(CodedNode):
     def __init__(
         self,
         name: str,
@@ -21,14 +21,11 @@ class StatelessNode(ConvertNode):
         *,
         changed: Callable[[int, int, Picture | None], str],
         size: tuple[int, int],
-        parse: Callable[[bytes | None], list[Picture]] | None = None,
         last_number: int = 0,
         drop_corrupted: bool = False,
     ) -> None: ...
     def resume(self, sink: Link, size: tuple[int, int]) -> None: ...
     def release(self) -> None: ...
-    @property
-    def error(self) -> BaseException | None: ...
     @property
     def pending(self) -> int: ...
     @property
@@ -40,4 +37,4 @@ class StatelessNode(ConvertNode):
     @property
     def bitstream_bytes(self) -> int: ...
     @property
-    def corrupted_drops(self) -> int: ...
+    def bell(self) -> int: ...

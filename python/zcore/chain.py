@@ -31,9 +31,8 @@ from zcore.reappear import WaitEndedError
 from zcore.report import Report, joined
 from zcore.running import Runner
 from zcore.stages.base import SinkMixin, SourceMixin, Stage
-from zcore.stages.codec import Decode
+from zcore.stages.decoder_base import Decoder
 from zcore.stages.flow import Passing
-from zcore.stages.stateless import StatelessDecode
 from zcore.wiring import Wiring
 
 
@@ -287,7 +286,7 @@ class Chain(Background):
     def _follow(self, wiring: Wiring, reports: list[Report], replanned: list[str], strict: bool) -> None:
         """Plan anew what is behind decoders whose streams have changed."""
         for stage in wiring.paused():
-            assert isinstance(stage, Decode | StatelessDecode)
+            assert isinstance(stage, Decoder)
             behind = wiring.behind(stage)
             links = follow(self.graph, wiring, stage, strict)
             self._ledger.follow(links, [one for one in self.graph.stages if one in behind])

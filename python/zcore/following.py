@@ -11,9 +11,8 @@ from zcore.formats import Format
 from zcore.graph import Graph
 from zcore.negotiate import Plan, Planner
 from zcore.stages.base import LinkCaps, Pad, SinkMixin, Sizes, SourceMixin, Stage
-from zcore.stages.codec import Decode
+from zcore.stages.decoder_base import Decoder
 from zcore.stages.decoder_stream import alike
-from zcore.stages.stateless import StatelessDecode
 from zcore.wiring import Wiring
 
 
@@ -22,13 +21,13 @@ class Behind(Stage, SourceMixin):
 
     Parameters
     ----------
-    decoder : Decode or StatelessDecode
+    decoder : Decoder
         Has found out what its stream is now.
     """
 
     kind = "decode"
 
-    def __init__(self, decoder: Decode | StatelessDecode):
+    def __init__(self, decoder: Decoder):
         super().__init__(decoder.name)
         self.own_samples = True  # whether formats with other samples than the stream's are left out
         self.decoder = decoder
@@ -79,7 +78,7 @@ class Behind(Stage, SourceMixin):
         raise NotImplementedError
 
 
-def follow(graph: Graph, wiring: Wiring, decoder: Decode | StatelessDecode, strict: bool) -> list[Any]:
+def follow(graph: Graph, wiring: Wiring, decoder: Decoder, strict: bool) -> list[Any]:
     """Plan and set up what is behind a decoder for what its stream is now.
 
     Everything that came out of it before has arrived, and what it has taken stays in it.
@@ -90,7 +89,7 @@ def follow(graph: Graph, wiring: Wiring, decoder: Decode | StatelessDecode, stri
         The whole chain.
     wiring : Wiring
         Of the run, which is not driven by any loop now. Its plan is changed in place.
-    decoder : Decode or StatelessDecode
+    decoder : Decoder
         The stage that paused.
     strict : bool
         Refuse a plan that copies.

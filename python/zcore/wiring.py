@@ -11,6 +11,7 @@ from zcore._chain import Link, Loop, Node
 from zcore._cpu_nodes import CopyNode
 from zcore._nodes import DisplayNode
 from zcore._pool import Pool
+from zcore._stateless_nodes import StatelessNode
 from zcore._v4l2_events import loop_bell
 from zcore.graph import Branch
 from zcore.negotiate import LINK_FRAMES, LinkPlan, Plan
@@ -51,7 +52,7 @@ class Segment:
             if pool is not None:
                 loop.watch_pool(index, pool.bell)
         for index, node in enumerate(self.nodes):
-            bell = loop_bell(node.device_fd)
+            bell = node.bell if isinstance(node, StatelessNode) else loop_bell(node.device_fd)
             if bell >= 0:
                 loop.watch_events(index, bell)
             if isinstance(node, DisplayNode):  # another thread may read the event that it waits for

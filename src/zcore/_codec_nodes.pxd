@@ -1,25 +1,17 @@
 # Stateful encoders and decoders, as a chain's loop drives them.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from zcore._nodes cimport ConvertNode
+from zcore._coded_nodes cimport CodedNode
 from zcore._pool cimport Slot
 
 
-cdef class CodecNode(ConvertNode):
-    cdef object changed  # called where the decoder tells of a new stream, or failed
-    cdef readonly object error  # what `changed` raised
+cdef class CodecNode(CodedNode):
     cdef bint decoder
     cdef bint waiting  # CAPTURE starts when the decoder has read the stream's header
     cdef bint told  # the event of a change has been read, and LAST has not come yet
     cdef bint stop_sent
     cdef bint no_stop  # the driver has no command to drain
-    cdef bint drop_corrupted
     cdef readonly bint doubtful  # the format was not the driver's own choice: the first picture tells
-    cdef readonly uint64_t corrupted_drops
-    cdef readonly uint64_t flushed  # coded frames that a flush threw away, and what had not come out of them
-    cdef readonly uint64_t flushes
-    cdef readonly uint64_t settled  # of what was taken: frames whose pictures nobody waits for any more
-    cdef int flush_asked
     cdef int empty_asked
     cdef bint emptying  # it drains, and will go on after that
 

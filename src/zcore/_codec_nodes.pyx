@@ -2,12 +2,14 @@
 
 cimport cython
 from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENOTTY, EPIPE
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from zcore._chain cimport Link
+from zcore._coded_nodes cimport CodedNode
 from zcore._ioctl cimport v4l2_streamon
 from zcore._nodes cimport ConvertNode
-from zcore._pool cimport Slot, slot_drop
+from zcore._pool cimport Core, Slot, slot_drop
+from zcore._queue_steps cimport feed_queue
 from zcore._sys cimport atomic_load, atomic_store
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
@@ -41,7 +43,7 @@ cdef int stream_again(Queue queue) noexcept nogil:
 
 
 @cython.final
-cdef class CodecNode(ConvertNode):
+cdef class CodecNode(CodedNode):
     """A stateful encoder or decoder.
 
     At the end of its input it is told to drain (V4L2_ENC_CMD_STOP, V4L2_DEC_CMD_STOP) and gives everything up to the
@@ -59,11 +61,11 @@ cdef class CodecNode(ConvertNode):
 
     def __init__(self, str name, Queue output not None, Queue capture not None, Link source not None,
                  Link sink not None, *, changed=None, bint drop_corrupted=False):
-        ConvertNode.__init__(self, name, output, capture, source, sink)
-        self.changed = changed
+        CodedNode.__init__(
+            self, name, output, capture, source, sink, changed=changed, drop_corrupted=drop_corrupted
+        )
         self.decoder = changed is not None
         self.waiting = self.decoder and capture.c_state != QUEUE_STREAMING
-        self.drop_corrupted = drop_corrupted
 
     def resume(self, Link sink not None, changed):
         """Go on behind a pause: CAPTURE has buffers for the new stream, and streams."""
@@ -80,10 +82,7 @@ cdef class CodecNode(ConvertNode):
     def empty(self):
         """Have everything that was taken come out before anything more is taken; from any thread."""
         atomic_store(&self.empty_asked, 1)
-
-    def flush(self):
-        """Throw away what has been taken and did not come out yet, as soon as the loop comes by; from any thread."""
-        atomic_store(&self.flush_asked, 1)
+        self.wake()
 
     cdef int step(self) noexcept nogil:
         cdef int fed, taken, told = 0, given, ended, result
@@ -134,59 +133,31 @@ cdef class CodecNode(ConvertNode):
 
     cdef bint missing_may_come(self) noexcept nogil:
         """As a converter's, without what was thrown away or dropped: nobody waits for that."""
-        if self.frames_out + self.corrupted_drops + self.settled >= self.frames_in:
+        if self.accounted() >= self.frames_in:
             return False
         return ConvertNode.missing_may_come(self)
 
     cdef int feed(self) noexcept nogil:
-        cdef Slot *slot
-        cdef int result, moved = 0
-        while self.source.count and self.output.queued_count < self.output.count:
-            slot = self.source.pop()
-            if slot.planes[0].used <= slot.planes[0].data_offset:  # no payload: the kernel would take it for a full one
-                slot_drop(slot)
-                moved += 1
-                continue
-            result = self.output.queue_slot(slot)
-            if result < 0:
-                slot_drop(slot)
-                self.operation = "VIDIOC_QBUF"
-                return result
-            self.frames_in += 1
-            moved += 1
-        return moved
+        cdef int result = feed_queue(self.output, self.source, &self.frames_in, True)
+        if result < 0:
+            self.operation = "VIDIOC_QBUF"
+        return result
 
     cdef int give(self) noexcept nogil:
         cdef Slot *slot = NULL
         cdef int result
-        if self.capture.c_state != QUEUE_STREAMING or not self.capture.queued_count:
+        if self.capture.c_state != QUEUE_STREAMING:
             return 0
-        if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room():
-            return 0
-        self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
-        result = self.capture.dequeue(&slot)
-        if result == -EAGAIN:
-            return 0
-        if result == -EPIPE:  # LAST was on a buffer that is out already
+        result = self.fetch(&slot)
+        if result == -EPIPE:
             return 1
-        if result < 0:
-            self.operation = "VIDIOC_DQBUF"
+        if result <= 0:
             return result
-        if not slot.planes[0].used and self.capture.c_state == QUEUE_ENDED:  # marks the end and is no picture
+        if slot.meta.flags & V4L2_BUF_FLAG_ERROR and self.doubtful:
             slot_drop(slot)
-            return 1
-        if slot.meta.flags & V4L2_BUF_FLAG_ERROR:
-            if self.doubtful:
-                slot_drop(slot)
-                return self.ask(b"damaged")
-            if self.drop_corrupted:
-                self.corrupted_drops += 1
-                slot_drop(slot)
-                return 1
+            return self.ask(b"damaged")
         self.doubtful = False
-        self.frames_out += 1
-        self.sink.push(slot)
-        return 1
+        return self.hand_on(slot)
 
     cdef int look_for_change(self) noexcept nogil:
         cdef int result = 1 if self.told else codec_source_change(self.output.fd.number)
@@ -205,17 +176,9 @@ cdef class CodecNode(ConvertNode):
 
     cdef int ask(self, const char *what) noexcept with gil:
         """1 = go on, -ECANCELED = it raised."""
-        try:
-            answer = self.changed((<bytes>what).decode())
-            self.doubtful = answer == "doubtful"
-            if answer == "pause":
-                self.paused = True
-                self.sink.close()
-            return 1
-        except BaseException as error:
-            self.error = error
-            self.operation = "decode"
-            return -ECANCELED
+        answer = self.consult(((<bytes>what).decode(),))
+        self.doubtful = answer == "doubtful"
+        return 1 if answer is not None else -ECANCELED
 
     cdef int find_end(self, int moved) noexcept nogil:
         """Drain when the input is over; be done when everything came out. Gives 1 where that moved something."""
@@ -256,19 +219,16 @@ cdef class CodecNode(ConvertNode):
         return 0
 
     cdef int throw_away(self) noexcept nogil:
-        """A seek, as the kernel's decoder interface has it: restart OUTPUT, and CAPTURE to drop what is decoded."""
+        """A seek, as the kernel's decoder interface has it: restart OUTPUT, and CAPTURE to drop what is decoded.
+
+        Gives 1: the link in front has room now, and who gives into it must be asked again before the loop sleeps.
+        """
         cdef int result
         cdef bint capturing = self.capture.c_state == QUEUE_STREAMING or self.capture.c_state == QUEUE_ENDED
-        cdef uint64_t known = self.frames_out + self.corrupted_drops + self.settled
         if self.capture.c_state == QUEUE_ENDED and not self.stop_sent:
             return 0  # the stream is changing: once that is done
         atomic_store(&self.flush_asked, 0)
-        while self.source.count:
-            slot_drop(self.source.pop())
-            self.flushed += 1
-        if self.frames_in > known:
-            self.flushed += self.frames_in - known
-            self.settled += self.frames_in - known
+        self.write_off()
         self.operation = "VIDIOC_STREAMOFF"
         result = self.output.stop_streaming()
         if result < 0:
@@ -277,13 +237,12 @@ cdef class CodecNode(ConvertNode):
             result = self.capture.stop_streaming()
             if result < 0:
                 return result
-        self.flushes += 1
         self.stop_sent = self.emptying = False
         self.ready = 0
         self.operation = "VIDIOC_STREAMON"
         result = stream_again(self.output)
         if result < 0 or not capturing:
-            return result
+            return result if result < 0 else 1
         if self.decoder:  # it may have read the header of another stream already: CAPTURE is set to that then
             result = self.look_for_change()
             if result:
@@ -293,7 +252,8 @@ cdef class CodecNode(ConvertNode):
         if result < 0:
             return result
         self.operation = "VIDIOC_STREAMON"
-        return stream_again(self.capture)
+        result = stream_again(self.capture)
+        return result if result < 0 else 1
 
     cdef int go_on(self) noexcept nogil:
         """Take frames again, after everything came out."""
@@ -355,3 +315,6 @@ cdef class CodecNode(ConvertNode):
         if self.capture.queued_count and self.capture.c_state == QUEUE_STREAMING and self.sink.has_room():
             events |= EPOLLIN
         return events
+
+    cdef Core *starved_of(self) noexcept nogil:
+        return NULL if self.told else CodedNode.starved_of(self)

@@ -55,6 +55,9 @@ cdef class FwhtNode(StatelessNode):
             slot_drop(self.current)
             self.current = NULL
             return 1
+        result = self.prepare()
+        if result <= 0:
+            return result
         memory = self.current.planes[0].memory
         self.operation = "mmap"
         result = memory_map(memory)
@@ -128,6 +131,18 @@ cdef class FwhtNode(StatelessNode):
         self.position += FWHT_HEADER + numbers[8]
         self.last_number = self.reference = record.number
         return 1
+
+    cdef int throw_away(self) noexcept nogil:
+        StatelessNode.throw_away(self)
+        self.reference = 0
+        self.doubtful = False
+        if self.current != NULL:
+            slot_drop(self.current)
+            self.current = NULL
+        return 1
+
+    cdef uint64_t accounted(self) noexcept nogil:
+        return StatelessNode.accounted(self) + self.damaged_headers + self.without_reference
 
     cdef void let_go(self) noexcept nogil:
         StatelessNode.let_go(self)

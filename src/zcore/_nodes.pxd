@@ -30,6 +30,8 @@ cdef class ConvertNode(Node):
     cdef bint patient(self) noexcept nogil
     cdef int feed(self) noexcept nogil
     cdef int take_back(self) noexcept nogil
+    # 1 = a picture, 0 = none yet or no room for it, -EPIPE = LAST was on one that is out already, or -errno
+    cdef int fetch(self, Slot **slot) noexcept nogil
     cdef int give(self) noexcept nogil
 
 

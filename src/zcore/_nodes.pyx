@@ -8,7 +8,9 @@ from zcore._alarm cimport Alarm, monotonic_ns
 from zcore._chain cimport Link, Node
 from zcore._kms cimport Scanout, offset_error
 from zcore._pool cimport Core, Slot, slot_drop
-from zcore._v4l2 cimport QUEUE_ENDED, Queue
+from zcore._queue_steps cimport feed_queue, take_one_back, within_a_second
+from zcore._v4l2 cimport Queue
+from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
 from zcore._v4l2_codec cimport codec_source_change
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
@@ -172,39 +174,39 @@ cdef class ConvertNode(Node):
 
     cdef bint patient(self) noexcept nogil:
         """Whether the second is not over that began with the first question."""
-        cdef int64_t now_ns = monotonic_ns()
-        if self.patience_ns == 0:
-            self.patience_ns = now_ns + 1000000000
-        return now_ns < self.patience_ns
+        return within_a_second(&self.patience_ns)
 
     cdef int feed(self) noexcept nogil:
-        cdef Slot *slot
-        cdef int result, moved = 0
-        while self.source.count and self.output.queued_count < self.output.count:
-            slot = self.source.pop()
-            result = self.output.queue_slot(slot)
-            if result < 0:
-                slot_drop(slot)
-                self.operation = "VIDIOC_QBUF"
-                return result
-            self.frames_in += 1
-            moved += 1
-        return moved
+        cdef int result = feed_queue(self.output, self.source, &self.frames_in, False)
+        if result < 0:
+            self.operation = "VIDIOC_QBUF"
+        return result
 
     cdef int take_back(self) noexcept nogil:
-        cdef Slot *slot = NULL
         cdef int result
         if not self.ready & (EPOLLOUT | FAILED) or not self.output.queued_count:
             return 0
         self.ready &= ~<uint32_t>EPOLLOUT
-        result = self.output.dequeue(&slot)
-        if result == -EAGAIN:
-            return 0
+        result = take_one_back(self.output)
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
-            return result
-        slot_drop(slot)
-        return 1
+        return result
+
+    cdef int fetch(self, Slot **slot) noexcept nogil:
+        cdef int result
+        if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room() or not self.capture.queued_count:
+            return 0
+        self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
+        result = self.capture.dequeue(slot)
+        if result == -EAGAIN:
+            return 0
+        if result == 0:
+            if slot[0].planes[0].used or self.capture.c_state != QUEUE_ENDED:
+                return 1
+            slot_drop(slot[0])  # marks the end and is no picture
+            result = -EPIPE
+        self.operation = "VIDIOC_DQBUF"
+        return result
 
     cdef int give(self) noexcept nogil:
         cdef Slot *slot = NULL
@@ -213,18 +215,9 @@ cdef class ConvertNode(Node):
         if self.capture.c_state == QUEUE_ENDED and not drained:  # after LAST nothing more comes
             self.operation = "VIDIOC_DQBUF"
             return -EPIPE
-        if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room() or not self.capture.queued_count:
-            return 0
-        self.ready &= ~(<uint32_t>EPOLLIN | FAILED)
-        result = self.capture.dequeue(&slot)
-        if result == -EAGAIN or (result == -EPIPE and drained):
-            return 0
-        if result < 0:
-            self.operation = "VIDIOC_DQBUF"
-            return result
-        if self.capture.c_state == QUEUE_ENDED and not slot.planes[0].used:  # marks the end and is no picture
-            slot_drop(slot)
-            return 1
+        result = self.fetch(&slot)
+        if result <= 0:
+            return 0 if result == -EPIPE and drained else result
         self.frames_out += 1
         self.sink.push(slot)
         return 1
@@ -244,7 +237,8 @@ cdef class ConvertNode(Node):
         return events
 
     cdef Core *starved_of(self) noexcept nogil:
-        if self.done or self.capture.queued_count:
+        # A queue that does not stream takes no buffers now, however many come back: nothing to stay awake for.
+        if self.done or self.paused or self.capture.queued_count or self.capture.c_state != QUEUE_STREAMING:
             return NULL
         return &self.capture.pool.core
 

@@ -1,12 +1,10 @@
 """A V4L2 output device as the loop sees it."""
 
 cimport cython
-from libc.errno cimport EAGAIN
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 
-from zcore._alarm cimport monotonic_ns
 from zcore._chain cimport Link, Node
-from zcore._pool cimport Slot, slot_drop
+from zcore._queue_steps cimport feed_queue, take_one_back, within_a_second
 from zcore._v4l2 cimport Queue
 
 
@@ -60,42 +58,27 @@ cdef class OutputNode(Node):
         return fed + taken
 
     cdef int feed(self) noexcept nogil:
-        cdef Slot *slot
-        cdef int result, moved = 0
-        while self.source.count and self.queue.queued_count < self.queue.count:
-            slot = self.source.pop()
-            result = self.queue.queue_slot(slot)
-            if result < 0:
-                slot_drop(slot)
-                self.operation = "VIDIOC_QBUF"
-                return result
-            self.frames_in += 1
-            moved += 1
-        return moved
+        cdef int result = feed_queue(self.queue, self.source, &self.frames_in, False)
+        if result < 0:
+            self.operation = "VIDIOC_QBUF"
+        return result
 
     cdef int take_back(self) noexcept nogil:
-        cdef Slot *slot = NULL
         cdef int result
         if not self.ready & (EPOLLOUT | FAILED) or not self.queue.queued_count:
             return 0
         self.ready = 0
-        result = self.queue.dequeue(&slot)
-        if result == -EAGAIN:
-            return 0
+        result = take_one_back(self.queue)
         if result < 0:
             self.operation = "VIDIOC_DQBUF"
-            return result
-        slot_drop(slot)
-        self.frames_done += 1
-        self.patience_ns = 0
-        return 1
+        elif result:
+            self.frames_done += 1
+            self.patience_ns = 0
+        return result
 
     cdef bint patient(self) noexcept nogil:
         """Whether to wait at the end for what is with the device: one that shows its last frame for ever keeps it."""
-        cdef int64_t now_ns = monotonic_ns()
-        if self.patience_ns == 0:
-            self.patience_ns = now_ns + 1000000000
-        return now_ns < self.patience_ns
+        return within_a_second(&self.patience_ns)
 
     cdef uint32_t wants(self) noexcept nogil:
         cdef bint over = self.source.closed and self.source.count == 0

@@ -17,8 +17,13 @@ cdef class RequestPool:
     cdef int numbers[MAX_REQUESTS]  # descriptors
     cdef bint used[MAX_REQUESTS]  # was queued since it was made or recycled
     cdef int next
+    cdef readonly int bell  # readable when the request that was not complete is; for a loop
+    cdef int watched  # the descriptor that the bell is about, -1 = none
 
-    cdef int take(self) noexcept nogil  # a descriptor, -EBUSY where all are under way, or -errno
+    cdef int prepare(self) noexcept nogil  # 1 = take() gives one; 0 = the bell will ring for it; -errno
+    cdef int take(self) noexcept nogil  # a descriptor; only after prepare()
+    cdef void silence(self) noexcept nogil  # after the bell rang
+    cdef void close_all(self) noexcept nogil
 
 
 # All give 0 or -errno.

@@ -14,6 +14,9 @@ from zcore._sys cimport sys_close, sys_ioctl, sys_wait
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_GONE, QUEUE_READY, QUEUE_STREAMING
 from zcore._v4l2_device cimport V4l2Device
+from zcore.uapi.epoll cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLPRI, epoll_create1, epoll_ctl, epoll_event,
+)
 from zcore.uapi.media_request cimport MEDIA_IOC_REQUEST_ALLOC, MEDIA_REQUEST_IOC_QUEUE, MEDIA_REQUEST_IOC_REINIT
 from zcore.uapi.videodev2 cimport (
     V4L2_BUF_FLAG_REQUEST_FD,
@@ -32,6 +35,13 @@ cdef extern from "<poll.h>" nogil:
         POLLIN
         POLLPRI
         POLLOUT
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
+    """
+    int zc_errno(int value) nogil
 
 cdef enum:
     MAX_CONTROLS = 64
@@ -121,12 +131,16 @@ cdef class RequestPool:
         ENOTTY: the driver has no requests.
     """
 
+    def __cinit__(self):
+        self.bell = self.watched = -1
+
     def __init__(self, media, int count):
         cdef int result
         if not 0 < count <= MAX_REQUESTS:
             raise ValueError(f"1 to {MAX_REQUESTS} requests, not {count}")
         self.media = Fd.open(media)
         try:
+            self.bell = check(zc_errno(epoll_create1(EPOLL_CLOEXEC)), "epoll_create1", self.media.name)
             while self.count < count:
                 result = check(request_alloc(self.media.number), "MEDIA_IOC_REQUEST_ALLOC", self.media.name)
                 self.numbers[self.count] = result
@@ -135,30 +149,56 @@ cdef class RequestPool:
             self.close()
             raise
 
-    cdef int take(self) noexcept nogil:
+    cdef int prepare(self) noexcept nogil:
+        cdef epoll_event event
         cdef int result, number = self.numbers[self.next]
         if self.count == 0:
             return -ENODEV
-        if self.used[self.next]:
-            result = request_reinit(number)
-            if result < 0:
-                return result
+        if not self.used[self.next]:
+            return 1
+        if self.watched == number:
+            return 0
+        result = request_reinit(number)
+        if result == -EBUSY:
+            memset(&event, 0, sizeof(event))
+            event.events = EPOLLPRI
+            result = zc_errno(epoll_ctl(self.bell, EPOLL_CTL_ADD, number, &event))
+            if result >= 0:
+                self.watched = number
+                return 0
+        if result < 0:
+            return result
+        self.used[self.next] = False
+        return 1
+
+    cdef int take(self) noexcept nogil:
+        cdef int number = self.numbers[self.next]
         self.used[self.next] = True
         self.next = (self.next + 1) % self.count
         return number
 
-    def close(self):
-        """Close the requests and the media device; a second call does nothing."""
+    cdef void silence(self) noexcept nogil:
+        if self.watched >= 0:
+            epoll_ctl(self.bell, EPOLL_CTL_DEL, self.watched, NULL)
+            self.watched = -1
+
+    cdef void close_all(self) noexcept nogil:
+        self.silence()
         while self.count:
             self.count -= 1
             sys_close(self.numbers[self.count])
+        if self.bell >= 0:
+            sys_close(self.bell)
+            self.bell = -1
+
+    def close(self):
+        """Close the requests and the media device; a second call does nothing."""
+        self.close_all()
         if self.media is not None:
             self.media.close()
 
     def __dealloc__(self):
-        while self.count:
-            self.count -= 1
-            sys_close(self.numbers[self.count])
+        self.close_all()
 
 
 @cython.final

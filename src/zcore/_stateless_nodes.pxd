@@ -1,7 +1,7 @@
 # Stateless decoders, as a chain's loop drives them.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from zcore._nodes cimport ConvertNode
+from zcore._coded_nodes cimport CodedNode
 from zcore._pool cimport Slot
 from zcore._request cimport RequestPool
 from zcore.uapi.videodev2 cimport v4l2_ext_control
@@ -27,18 +27,10 @@ cdef struct Record:
     uint64_t keep[MAX_DUE]  # pictures that are still needed, as references or for later
 
 
-cdef class StatelessNode(ConvertNode):
+cdef class StatelessNode(CodedNode):
     cdef RequestPool requests
-    cdef object parse
-    cdef object changed
     cdef uint32_t width  # what was agreed
     cdef uint32_t height
-    cdef list pictures  # parsed and not submitted, the next one last
-    cdef int unsubmitted  # how many these are
-    cdef readonly object error
-    cdef bint drop_corrupted
-    cdef bint begun  # the first picture was told
-    cdef bint flushed  # the parser was asked for what it holds back
     cdef Record records[MAX_RECORDS]
     cdef int first_record
     cdef readonly int pending
@@ -48,20 +40,20 @@ cdef class StatelessNode(ConvertNode):
     cdef Slot *out[MAX_HELD]  # to be handed on
     cdef int out_count
     cdef tuple kept_pools
-    cdef uint64_t pieces  # of the stream that the parser got
-    cdef int64_t stamps[MAX_STAMPS]  # times of the last ones
     cdef readonly uint64_t last_number
     cdef readonly uint64_t submitted
     cdef readonly uint64_t bitstream_bytes  # written into the device's buffers
-    cdef readonly uint64_t corrupted_drops
 
+    # 1 = there is a request for submit(); 0 = not yet: a buffer is back before its request is complete; -errno
+    cdef int prepare(self) noexcept nogil
     cdef int submit(
         self, const uint8_t *data, size_t length, v4l2_ext_control *controls, int count, Record *record
     ) noexcept nogil
     cdef int next_picture(self) noexcept nogil  # submits one; 0 = there is none
     cdef bint has_more(self) noexcept nogil
-    cdef int next_parsed(self) noexcept with gil
-    cdef int submit_parsed(self, object picture) except -1
+    cdef int throw_away(self) noexcept nogil
+    cdef void drop_due(self) noexcept nogil  # what is decoded and waits for room
+    cdef void drop_held(self) noexcept nogil
     cdef int tell_change(self, uint32_t width, uint32_t height, object picture) noexcept with gil
     cdef int settle(self, Record *record, Slot *slot) noexcept nogil
     cdef int refuse(self, const char *operation, int code) noexcept with gil

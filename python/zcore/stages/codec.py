@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from zcore._chain import Link, Node
 from zcore._codec_nodes import CodecNode
 from zcore._v4l2_codec import forget_events, subscribe_source_change
 from zcore._v4l2_device import V4l2Device
-from zcore.errors import NegotiationError
-from zcore.formats import Format, find
+from zcore.formats import Format
 from zcore.stages.base import LinkCaps, Sizes, Stage
-from zcore.stages.codec_base import Codec
 from zcore.stages.controls import Value
+from zcore.stages.decoder_base import Decoder
 from zcore.stages.decoder_stream import Stream
-from zcore.stages.v4l2_pad import V4l2Pad, asked_code
+from zcore.stages.v4l2_pad import V4l2Pad
 
 
-class Decode(Codec):
+class Decode(Decoder):
     """A V4L2 decoder: it takes a coded stream and gives pixels.
 
     The size comes with the stream. Where the link before tells it beforehand (a caps filter, a file's header, the
@@ -51,7 +50,6 @@ class Decode(Codec):
     """
 
     kind = "decode"
-    direction = "dec"
 
     def __init__(
         self,
@@ -71,6 +69,7 @@ class Decode(Codec):
         super().__init__(
             device,
             codec,
+            format,
             extra_controls=extra_controls,
             output_io_mode=output_io_mode,
             capture_io_mode=capture_io_mode,
@@ -80,8 +79,6 @@ class Decode(Codec):
             name=name,
             buffer_size=buffer_size,
         )
-        self.format = find(format) if format is not None else None
-        self._code = asked_code(format)
         self._tells_changes = False
         self._stream: Stream | None = None
         self._in_mid_stream = False
@@ -102,10 +99,6 @@ class Decode(Codec):
         """Set the codec, and ask to be told what the stream turns out to be."""
         super().prepare(device)
         self._tells_changes = subscribe_source_change(device)
-
-    def accepts(self) -> Sequence[Format]:
-        """Give the codec."""
-        return [self.codec]
 
     def input_sizes(self, fmt: Format) -> Sizes | None:
         """List the sizes of streams: any within the driver's limits."""
@@ -134,40 +127,17 @@ class Decode(Codec):
             granted, room = larger, larger.memory_planes[0][0]
         return replace(granted, width=width, height=height)
 
-    def present_size(self) -> tuple[int, int]:
-        """Give the size that the decoder is set to now."""
-        now = self.input.device.get_format(self.input.type)
-        return now.width, now.height
-
-    def offers(self) -> Sequence[Format]:
-        """List the formats of pixels that it gives."""
-        return [self.format] if self.format is not None else self.raw_formats(self.output)
-
-    def output_sizes(self, fmt: Format) -> Sizes | None:
-        """Give no limits of its own: pictures have the size of their stream."""
-        return None
-
-    def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
-        """Set the format of the pixels; the size is the stream's."""
+    def coded_size(self) -> tuple[int, int]:
+        """Give the size to ask for: in mid-stream the driver's own, with what it rounded up."""
         assert self._input is not None
-        width, height = self._input.size
-        coded = self._stream.own.size if self._in_mid_stream and self._stream is not None else (width, height)
-        if size is not None and tuple(size) != (width, height):
-            raise NegotiationError(
-                f"{self.name} ({self.device}) gives the {width}x{height} of its stream, not {size[0]}x{size[1]}"
-            )
-        granted = self.output.set_format(fmt, *coded, bytesperline, self._code)
-        if granted.width < width or granted.height < height:
-            raise NegotiationError(
-                f"{self.name} ({self.device}) gives {granted.width}x{granted.height} {fmt} for a stream of "
-                f"{width}x{height}"
-            )
-        planned = replace(granted, width=width, height=height, rate=self._input.rate)
+        return self._stream.own.size if self._in_mid_stream and self._stream is not None else self._input.size
+
+    def agree(self, granted: LinkCaps, planned: LinkCaps) -> None:
+        """Keep what was agreed: for the whole stream, or in mid-stream for the rest of it."""
         if self._in_mid_stream:
             self._planned = planned
-            return planned
-        self._stream = Stream(self.output, planned, f"{self.name} ({self.device})", fixed=self.format is not None)
-        return planned
+        else:
+            self._stream = Stream(self.output, planned, f"{self.name} ({self.device})", fixed=self.format is not None)
 
     def start(self) -> None:
         """Start the side that takes the stream; the other one starts when the decoder has read its header."""
@@ -186,7 +156,8 @@ class Decode(Codec):
             changed=self._stream.changed, drop_corrupted=self.corrupted == "drop",
         )  # fmt: skip
         self._stream.begin(node)
-        return self._begin(node)
+        self._begin(node)
+        return node
 
     @property
     def stream(self) -> Stream:
@@ -206,21 +177,10 @@ class Decode(Codec):
 
     def go_on(self, sink: Link) -> None:
         """Start CAPTURE for the rest of the stream."""
-        assert self._node is not None
+        assert isinstance(self._node, CodecNode)
         assert self._planned is not None
         self.stream.go_on(self._node, self._planned, sink)
         self.output.queue.start()
-
-    def flush(self) -> None:
-        """Throw away what the decoder has taken and not given yet, as before a jump to another place of the stream.
-
-        From any thread, while the chain runs: coded frames that wait in front of the decoder, those in it, and pictures
-        that it has decoded and not given out are dropped, and counted as ``flushed``. It goes on with the next coded
-        frame that comes, best a key frame. Both queues are restarted, as the kernel's decoder interface has it for a
-        seek. Between two runs there is nothing to throw away.
-        """
-        if self._node is not None:
-            self._node.flush()
 
     def stop(self) -> None:
         """Stop both queues."""

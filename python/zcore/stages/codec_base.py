@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from zcore._codec_nodes import CodecNode
+from zcore._coded_nodes import CodedNode
 from zcore._v4l2_device import V4l2Device
 from zcore.errors import ChainError, DeviceBusyError, DeviceNotFoundError, NegotiationError
 from zcore.formats import FORMATS, Format, UnknownFormatError, find
@@ -98,7 +99,7 @@ class Codec(MemToMem):
         self.corrupted = corrupted
         self.fallback = fallback
         self.buffer_size = buffer_size
-        self._node: CodecNode | None = None
+        self._node: CodedNode | None = None
         self._earlier: Counter[str] = Counter()
 
     def find(self) -> str:
@@ -134,17 +135,22 @@ class Codec(MemToMem):
         """The queue with the coded stream."""
         raise NotImplementedError
 
+    @property
+    def coded_format(self) -> Format:
+        """What the driver calls the codec."""
+        return self.codec
+
     def prepare(self, device: V4l2Device) -> None:
         """Set the codec: what else the device offers depends on it."""
-        pad = self.coded_pad
+        pad, wanted = self.coded_pad, self.coded_format
         coded = [fmt for fmt in pad.formats() if fmt.coded]
-        if self.codec not in coded:
+        if wanted not in coded:
             verb = "encodes to" if self.direction == "enc" else "decodes"
             names = ", ".join(map(str, coded)) or "nothing"
-            raise NegotiationError(f"{self.name} ({device.path}, {device.card}) {verb} {names}, not {self.codec}")
+            raise NegotiationError(f"{self.name} ({device.path}, {device.card}) {verb} {names}, not {wanted}")
         now = device.get_format(pad.type)
-        pad.set_format(self.codec, now.width, now.height)
-        for one in (self.input, self.output):
+        pad.set_format(wanted, now.width, now.height)
+        for one in self._pads or ():
             one.forget()
 
     def raw_formats(self, pad: V4l2Pad) -> list[Format]:
@@ -205,13 +211,13 @@ class Codec(MemToMem):
         all that it kept back, and is started again. A driver that has no such command goes on as it is. At the end of
         its input a codec is drained anyway.
         """
-        if self._node is not None:
+        if isinstance(self._node, CodecNode):
             self._node.empty()
 
     def facts(self) -> dict[str, Any]:
         """Give the number of damaged frames, and of coded frames or pictures that nothing came out of."""
         facts, node = super().facts(), self._node
-        if node is not None and node.done:
+        if isinstance(node, CodecNode) and node.done:
             missing = node.frames_in - node.frames_out - node.settled - node.corrupted_drops
             if missing > 0:
                 facts["without_result"] = missing
@@ -223,11 +229,13 @@ class Codec(MemToMem):
 
     def _dropped(self) -> Counter[str]:
         """Count over all runs, as devices do: each run has a node of its own."""
-        now = self._node
-        counts = {} if now is None else {"corrupted": now.corrupted_drops, "flushed": now.flushed}
-        return self._earlier + Counter(counts)
+        return self._earlier + Counter(self._drops_of(self._node) if self._node is not None else {})
 
-    def _begin(self, node: CodecNode) -> CodecNode:
+    def _drops_of(self, node: CodedNode) -> dict[str, int]:
+        """Count what one run has dropped."""
+        return {"corrupted": node.corrupted_drops, "flushed": node.flushed}
+
+    def _begin(self, node: CodedNode | None) -> None:
+        """Begin a run with its node, or let go of the last one's; what that counted stays."""
         self._earlier = self._dropped()
         self._node = node
-        return node

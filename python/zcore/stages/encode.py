@@ -190,4 +190,6 @@ class Encode(Codec):
         """Make what the loop drives."""
         assert source is not None
         assert sink is not None
-        return self._begin(CodecNode(self.name, self.input.queue, self.output.queue, source, sink))
+        node = CodecNode(self.name, self.input.queue, self.output.queue, source, sink)
+        self._begin(node)
+        return node

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from zcore._chain import Link, Node
+from zcore._coded_nodes import CodedNode
 from zcore._fwht_node import FwhtNode
+from zcore._parsed_node import ParsedNode
 from zcore._request import RequestPool, set_payloads
 from zcore._stateless_nodes import StatelessNode
 from zcore._v4l2_device import V4l2Device
 from zcore.bitstream.picture import Parser, Picture
-from zcore.errors import DeviceError, NegotiationError
+from zcore.errors import DeviceError
 from zcore.formats import Format, find
 from zcore.requests import explained, media_device_of
 from zcore.stages.base import LinkCaps, Sizes, make_pool
 from zcore.stages.codec_base import Codec
 from zcore.stages.controls import Value
 from zcore.stages.cpu_pads import ReadPad
+from zcore.stages.decoder_base import Decoder
 from zcore.stages.stateless_codecs import CODECS, StatelessCodec
-from zcore.stages.v4l2_pad import V4l2Pad, asked_code, caps_of
+from zcore.stages.v4l2_pad import V4l2Pad, caps_of
 
 CODED_BUFFERS = 4
 
@@ -42,7 +46,7 @@ class StatelessStream:
     planned: LinkCaps
 
 
-class StatelessDecode(Codec):
+class StatelessDecode(Decoder):
     """A stateless V4L2 decoder: it takes a coded stream and gives pixels, in the order to show them.
 
     How am I supposed to use this? As :class:`zcore.Decode`: ``Chain(FileSource("in.fwht"), StatelessDecode(),
@@ -77,7 +81,6 @@ class StatelessDecode(Codec):
     """
 
     kind = "statelessdecode"
-    direction = "dec"
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class StatelessDecode(Codec):
         super().__init__(
             device,
             codec,
+            format,
             extra_controls=extra_controls,
             output_io_mode="mmap",
             capture_io_mode=capture_io_mode,
@@ -105,19 +109,16 @@ class StatelessDecode(Codec):
         )
         if self.codec.name not in CODECS:
             raise ValueError(f"stateless decoders of {self.codec} are not supported; of {', '.join(CODECS)} they are")
-        self.format = find(format) if format is not None else None
         self.media = media
-        self._code = asked_code(format)
         self._kind: StatelessCodec = CODECS[self.codec.name]
         self._reader = ReadPad(self.name)
         self._requests: RequestPool | None = None
         self._coded: LinkCaps | None = None
         self._stream: StatelessStream | None = None
         self._header: tuple[tuple[int, bytes], ...] = ()  # controls that the formats of pictures depend on
-        self._node_now: StatelessNode | None = None
         self._parser: Parser | None = None
         self._last_number = 0
-        self._counts: dict[str, int] = {}
+        self._lost: Counter[str] = Counter()  # of what parsers before this one made nothing
 
     def find(self) -> str:
         """Find the device by its codec, or by its codec and its driver."""
@@ -135,39 +136,27 @@ class StatelessDecode(Codec):
         """The device's OUTPUT queue, with buffers of its own."""
         return self._pad(0)
 
+    @property
+    def coded_format(self) -> Format:
+        """What stateless drivers call the codec."""
+        return find(self._kind.stateless)
+
     def prepare(self, device: V4l2Device) -> None:
         """Set the codec and the way to decode; make sure that there are requests."""
-        pad = self.coded_pad
-        coded = [fmt for fmt in pad.formats() if fmt.coded]
-        wanted = find(self._kind.stateless)
-        if wanted not in coded:
-            names = ", ".join(map(str, coded)) or "nothing"
-            raise NegotiationError(f"{self.name} ({device.path}, {device.card}) decodes {names}, not {wanted}")
-        now = device.get_format(pad.type)
-        pad.set_format(wanted, now.width, now.height)
-        for one in (pad, self.output):
-            one.forget()
+        super().prepare(device)
         self._kind.prepare(device, self.name)
         try:
             self._requests = RequestPool(self.media or media_device_of(device.path), CODED_BUFFERS + 2)
         except DeviceError as error:
             raise explained(error) from None
 
-    def accepts(self) -> Sequence[Format]:
-        """Give the codec."""
-        return [self.codec]
-
     def input_sizes(self, fmt: Format) -> Sizes | None:
         """List the sizes of streams: any within the driver's limits."""
-        return self.coded_pad.sizes(find(self._kind.stateless), cropped=True)
+        return self.coded_pad.sizes(self.coded_format, cropped=True)
 
     def set_input(self, caps: LinkCaps) -> LinkCaps:
         """Set codec and size."""
-        pad = self.coded_pad
-        width, height = caps.size
-        if not width or not height:
-            now = pad.device.get_format(pad.type)
-            width, height = now.width, now.height
+        width, height = caps.size if all(caps.size) else self.present_size()
         self._input = replace(caps, width=width, height=height)
         self._set_coded()
         return self._input
@@ -178,34 +167,12 @@ class StatelessDecode(Codec):
         pad, size = self.coded_pad, self._input.size
         pad.queue.close()
         room = max(self._input.memory_planes[0][0], self._kind.room(*size))
-        self._coded = pad.set_format(find(self._kind.stateless), *size, sizeimage=room)
+        self._coded = pad.set_format(self.coded_format, *size, sizeimage=room)
 
-    def offers(self) -> Sequence[Format]:
-        """List the formats of pixels that it gives."""
-        return [self.format] if self.format is not None else self.raw_formats(self.output)
-
-    def output_sizes(self, fmt: Format) -> Sizes | None:
-        """Give no limits of its own: pictures have the size of their stream."""
-        return None
-
-    def set_output(self, fmt: Format, size: tuple[int, int] | None, bytesperline: int = 0) -> LinkCaps:
-        """Set the format of the pixels; the size is the stream's."""
-        assert self._input is not None
-        width, height = self._input.size
-        if size is not None and tuple(size) != (width, height):
-            raise NegotiationError(
-                f"{self.name} ({self.device}) gives the {width}x{height} of its stream, not {size[0]}x{size[1]}"
-            )
-        granted = self.output.set_format(fmt, width, height, bytesperline, self._code)
-        if granted.width < width or granted.height < height:
-            raise NegotiationError(
-                f"{self.name} ({self.device}) gives {granted.width}x{granted.height} {fmt} for a stream of "
-                f"{width}x{height}"
-            )
+    def agree(self, granted: LinkCaps, planned: LinkCaps) -> None:
+        """Keep what was agreed, and as many buffers as there are references."""
         self.output.holds = max(self.output.holds, self._kind.references + 2)
-        planned = replace(granted, width=width, height=height, rate=self._input.rate)
         self._stream = StatelessStream(granted, planned)
-        return planned
 
     def start(self) -> None:
         """Start both queues; the device's buffers for the bitstream are made with the first start."""
@@ -224,20 +191,44 @@ class StatelessDecode(Codec):
         assert self._input is not None
         assert self._requests is not None
         queues = self.coded_pad.queue, self.output.queue
-        drop = self.corrupted == "drop"
-        parse = None
-        if self._kind.parser is not None:
+        about: Any = {
+            "changed": self._changed, "size": self._input.size, "last_number": self._last_number,
+            "drop_corrupted": self.corrupted == "drop",
+        }  # fmt: skip
+        node: StatelessNode
+        if self._kind.parser is None:
+            node = FwhtNode(self.name, *queues, source, sink, self._requests, **about)
+        else:
             self._parser = self._kind.parser(self._last_number)
-            parse = self._parse
-        self._node_now = (FwhtNode if parse is None else StatelessNode)(
-            self.name, *queues, source, sink, self._requests, changed=self._changed, size=self._input.size,
-            parse=parse, last_number=self._last_number, drop_corrupted=drop,
-        )  # fmt: skip
-        return self._node_now
+            node = ParsedNode(
+                self.name, *queues, source, sink, self._requests, parse=self._parse, restart=self._restart, **about
+            )
+        self._lost.clear()
+        self._begin(node)
+        return node
 
     def _parse(self, data: bytes | None) -> list[Picture]:
         assert self._parser is not None
         return self._parser.flush() if data is None else self._parser.feed(data)
+
+    def _restart(self) -> int:
+        """Begin again with parsing, behind a flush; gives how many frames parsers have made nothing of in this run."""
+        assert self._kind.parser is not None
+        self._end_parser()
+        self._parser = self._kind.parser(self._last_number)
+        return sum(self._lost.values())
+
+    def _end_parser(self) -> None:
+        """Let go of the parser; what it counted stays, and its numbers are not used again."""
+        self._lost = self._losses()
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            self._last_number = max(self._last_number, parser.last_number)
+
+    def _losses(self) -> Counter[str]:
+        parser = self._parser
+        counts = {} if parser is None else _lost(parser.damaged_units, parser.without_reference)
+        return self._lost + Counter(counts)
 
     def _changed(self, width: int, height: int, picture: Picture | None) -> str:
         """Look at a picture that may need other buffers: ``pause`` where it does."""
@@ -273,33 +264,26 @@ class StatelessDecode(Codec):
 
     def go_on(self, sink: Link) -> None:
         """Start both queues for the rest of the stream."""
-        assert self._node_now is not None
+        assert isinstance(self._node, StatelessNode)
         self.start()
-        self._node_now.resume(sink, self.stream.planned.size)
+        self._node.resume(sink, self.stream.planned.size)
 
     def stop(self) -> None:
         """Stop both queues and let go of the reference pictures."""
         super().stop()
-        pads = self._pads
-        if pads is not None:
-            pads[0].queue.stop()
-        node, self._node_now = self._node_now, None
-        if node is not None:
+        node = self._node
+        if isinstance(node, StatelessNode):
             node.release()
             self._last_number = max(self._last_number, node.last_number)
-            self._count(node)
-        parser, self._parser = self._parser, None
-        if parser is not None:
-            self._last_number = max(self._last_number, parser.last_number)
+            self._written = node.submitted, node.bitstream_bytes
+        self._end_parser()
+        self._begin(None)
 
-    def _count(self, node: StatelessNode) -> None:
-        counts = {"corrupted": node.corrupted_drops}
+    def _drops_of(self, node: CodedNode) -> dict[str, int]:
+        """Count also coded frames that were skipped."""
         if isinstance(node, FwhtNode):
-            counts |= {"damaged header": node.damaged_headers, "no reference": node.without_reference}
-        elif self._parser is not None:
-            counts |= {"damaged header": self._parser.damaged_units, "no reference": self._parser.without_reference}
-        self._counts = {reason: count for reason, count in counts.items() if count}
-        self._written = node.submitted, node.bitstream_bytes
+            return super()._drops_of(node) | _lost(node.damaged_headers, node.without_reference)
+        return super()._drops_of(node) | self._losses()
 
     _written: tuple[int, int] = (0, 0)
 
@@ -311,17 +295,15 @@ class StatelessDecode(Codec):
             requests.close()
         self._reader.reset()
 
-    def drops(self) -> dict[str, int]:
-        """Count coded frames that were skipped, and damaged pictures that were dropped."""
-        if self._node_now is not None:
-            self._count(self._node_now)
-        return dict(self._counts)
-
     def facts(self) -> dict[str, Any]:
         """Give how many pictures were submitted, and how many bytes of bitstream were written for that."""
-        if self._node_now is not None:
-            self._count(self._node_now)
+        if isinstance(self._node, StatelessNode):
+            self._written = self._node.submitted, self._node.bitstream_bytes
         return {**super().facts(), "requests": self._written[0], "bitstream_bytes": self._written[1]}
+
+
+def _lost(damaged: int, without_reference: int) -> dict[str, int]:
+    return {"damaged header": damaged, "no reference": without_reference}
 
 
 def in_place_of(decoder: Codec) -> StatelessDecode | None:
