@@ -1,7 +1,7 @@
 """Encoders and decoders as the loop sees them: a mem-to-mem device with a stream that begins, changes and ends."""
 
 cimport cython
-from libc.errno cimport EAGAIN, EBUSY, EINVAL, ENOTTY, EPIPE
+from libc.errno cimport EAGAIN, EBUSY, EINVAL, EMSGSIZE, ENOTTY, EPIPE
 from libc.stdint cimport uint32_t, uint64_t
 
 from zcore._chain cimport Link
@@ -12,7 +12,7 @@ from zcore._sys cimport atomic_load, atomic_store
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
 from zcore._v4l2_codec cimport codec_command, codec_source_change
-from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
+from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR, V4L2_MEMORY_DMABUF
 
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -147,7 +147,13 @@ cdef class CodecNode(ConvertNode):
                 slot_drop(slot)
                 moved += 1
                 continue
-            result = self.output.queue_slot(slot)
+            # videobuf2 compares the payload of a single-planar import with the size that it knew before the buffer came.
+            if self.output.memory == V4L2_MEMORY_DMABUF and not self.output.multiplanar and (
+                slot.planes[0].used > self.output.plane_size[0]
+            ):
+                result = -EMSGSIZE
+            else:
+                result = self.output.queue_slot(slot)
             if result < 0:
                 slot_drop(slot)
                 self.operation = "VIDIOC_QBUF"
