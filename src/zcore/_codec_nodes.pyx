@@ -147,7 +147,7 @@ cdef class CodecNode(ConvertNode):
                 slot_drop(slot)
                 moved += 1
                 continue
-            # videobuf2 compares the payload of a single-planar import with the size that it knew before the buffer came.
+            # videobuf2 compares the payload of a single-planar import with the size that it knew before it came.
             if self.output.memory == V4L2_MEMORY_DMABUF and not self.output.multiplanar and (
                 slot.planes[0].used > self.output.plane_size[0]
             ):
