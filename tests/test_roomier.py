@@ -205,15 +205,29 @@ def test_only_a_slot_with_room_is_taken():
 @MODES
 def test_every_branch_gets_the_larger_buffers(fake_kernel, mode):
     """A tee before two decoders and a sink: one decoder's buffers, which the others import or read."""
-    decoder(fake_kernel)
-    decoder(fake_kernel, "/dev/video3")
     payloads, pictures, _ = stream((4, SIZE), (8, LARGE))
-    source, tee, one, other, raw = CodedSource(payloads, room=2000), zcore.Tee(), Kept(), Kept(), Kept()
-    first, second = Decode(DECODER, output_io_mode=mode), Decode("/dev/video3", name="second")
-    links = [(source, tee), (tee, first), (tee, second), (tee, raw.stage), (first, one.stage), (second, other.stage)]
-    zcore.Chain(links=links).run(stall_timeout=10)
+    one, other, raw = Kept(), Kept(), Kept()
+    two_decoders(fake_kernel, payloads, mode, True, (one, other, raw)).run(stall_timeout=10)
     assert one.payloads == other.payloads == pictures
     assert raw.payloads == payloads
+
+
+def two_decoders(kernel, payloads, mode, multiplanar, kept):
+    decoder(kernel)
+    decoder(kernel, "/dev/video3", multiplanar=multiplanar)
+    source, tee = CodedSource(payloads, room=2000), zcore.Tee()
+    first, second = Decode(DECODER, output_io_mode=mode), Decode("/dev/video3", name="second")
+    ends = zip((first, second, tee), kept, strict=True)
+    links = [(source, tee), (tee, first), (tee, second), *((stage, end.stage) for stage, end in ends)]
+    return zcore.Chain(links=links)
+
+
+def test_single_planar_import_takes_no_larger_payload(fake_kernel):
+    """videobuf2 compares it with the size that it knew before the buffer came: said in words, before it says EINVAL."""
+    payloads, _, _ = stream((4, SIZE), (8, LARGE))
+    chain = two_decoders(fake_kernel, payloads, "dmabuf", False, (Kept(), Kept(), Kept()))
+    with pytest.raises(zcore.DeviceError, match=r"second .*EMSGSIZE.*buffer_size"):
+        chain.run(stall_timeout=10)
 
 
 def test_buffers_stay_large_for_the_next_run(fake_kernel):

@@ -80,6 +80,10 @@ _WORDS: dict[tuple[str, int], tuple[str, str]] = {
         "the driver refuses this buffer: too small, of the wrong memory type, or not in memory that it can reach",
         "devices without an IOMMU need contiguous memory: let the other side import, or use a CMA dma-heap",
     ),
+    ("VIDIOC_QBUF", errno.EMSGSIZE): (
+        "a coded frame is larger than the buffers that were agreed on, and single-planar drivers import no larger ones",
+        "give the decoder buffer_size=, or output_io_mode='mmap', with which its buffers get larger",
+    ),
     ("VIDIOC_QBUF", errno.EFAULT): (
         "the device cannot use this memory; a device without an IOMMU needs it contiguous",
         "let the other side import, or use a CMA dma-heap",
