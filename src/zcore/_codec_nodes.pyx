@@ -14,7 +14,7 @@ from zcore._sys cimport atomic_load, atomic_store
 from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_STREAMING
 from zcore._v4l2_codec cimport codec_command, codec_source_change
-from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR, V4L2_MEMORY_DMABUF
+from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_ERROR
 
 
 cdef extern from "<sys/epoll.h>" nogil:
