@@ -1,6 +1,9 @@
 """``zcore inspect``."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +93,14 @@ def test_unknown_element(machine, capsys):
     status, out = run(capsys, "v4l2scr")
     assert status == 2
     assert out.err == "zcore inspect: no element 'v4l2scr'; did you mean 'v4l2src'?\n"
+
+
+@pytest.mark.parametrize("words", [["memory"], ["explain", "--json", "videotestsrc ! fakesink"]])
+def test_reader_that_has_seen_enough(words):
+    """Such as ``head``: the command ends without a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "zcore.cli", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -35,11 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        status = run(options)
+        sys.stdout.flush()  # here, where what fails is told, and not at Python's end
+        return status
     except (LaunchError, inspect.UsageError) as error:
         print(f"zcore {options.command}: {error}", file=sys.stderr)
         return 2
     except (ChainError, DeviceError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and error.filename is None:  # who reads has seen enough, as head does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain at its end
+            return 1
         print(f"zcore {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

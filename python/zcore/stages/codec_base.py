@@ -214,6 +214,11 @@ class Codec(MemToMem):
         if isinstance(self._node, CodecNode):
             self._node.empty()
 
+    def close(self) -> None:
+        """Free the buffers and close the device; what the loop drove goes too, because it names buffers."""
+        super().close()
+        self._earlier, self._node = self._dropped(), None
+
     def facts(self) -> dict[str, Any]:
         """Give the number of damaged frames, and of coded frames or pictures that nothing came out of."""
         facts, node = super().facts(), self._node

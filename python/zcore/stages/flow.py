@@ -99,6 +99,7 @@ class Passthrough(Passing):
         super().__init__(name)
         self.function = function
         self._node: PassNode | None = None
+        self._refused = 0
 
     def make_node(self, source: Link, sink: Link, pool: Pool) -> Node:
         """Make what the loop drives."""
@@ -106,9 +107,15 @@ class Passthrough(Passing):
         self._node = PassNode(self.name, self.function, source, sink, pool)
         return self._node
 
+    def close(self) -> None:
+        """Let go of the buffers."""
+        if self._node is not None:
+            self._refused, self._node = self._node.dropped, None
+
     def drops(self) -> dict[str, int]:
         """Count the frames that the function refused."""
-        return {"refused": self._node.dropped} if self._node is not None and self._node.dropped else {}
+        count = self._node.dropped if self._node is not None else self._refused
+        return {"refused": count} if count else {}
 
 
 class Queue(Passing):

@@ -87,6 +87,7 @@ class Identity(Passthrough):
         self.seed = seed
         self.last_message: str | None = None
         self._identity: IdentityNode | None = None
+        self._counted: tuple[dict[str, int], dict[str, Any]] = {}, {}
 
     def _look(self, frame: Frame) -> Any:
         if not self.silent:
@@ -116,18 +117,25 @@ class Identity(Passthrough):
         )
         return self._identity
 
+    def close(self) -> None:
+        """Let go of the buffers; the counts stay."""
+        self._counted, self._identity = (self.drops(), self.facts()), None
+        super().close()
+
     def drops(self) -> dict[str, int]:
         """Count the frames that were dropped by chance, and those that the function refused."""
         node = self._identity
-        counts = {"drop_probability": node.dropped, "refused": node.refused} if node is not None else {}
+        if node is None:
+            return dict(self._counted[0])
+        counts = {"drop_probability": node.dropped, "refused": node.refused}
         return {reason: count for reason, count in counts.items() if count}
 
     def facts(self) -> dict[str, Any]:
         """Give the number of frames seen, and what was odd about them."""
         node = self._identity
         if node is None:
-            return {}
-        facts = {"frames_seen": node.frames}
+            return dict(self._counted[1])
+        facts: dict[str, Any] = {"frames_seen": node.frames}
         if self.check_imperfect_timestamp:
             facts["imperfect_timestamps"] = node.imperfect_timestamps
         if self.check_imperfect_offset:
