@@ -1,9 +1,13 @@
 """Layouts that a display takes: modifiers, rows, and where a picture begins in its buffer."""
 
+import errno
+
 import pytest
 
 import zcore
-from fakekernel import FakeCamera, FakeCard, FakeOutput, fourcc
+from codec_rig import Camera
+from fakekernel import FakeCamera, FakeCard, FakeOutput, Refusal, fourcc
+from fakekernel.kernel import identity_of
 from fakekernel.v4l2_queue import FLAG_MONOTONIC
 from helpers import make_pool
 from zcore.formats import INVALID, LINEAR, by_drm, find
@@ -130,3 +134,38 @@ def test_output_devices_with_one_plane_take_no_offset(fake_kernel):
     with pytest.raises(zcore.DeviceError, match="VIDIOC_QBUF"):
         chain.run(frames=3)
     assert fake.shown == []
+
+
+def test_a_card_that_imports_nothing_is_not_gone(fake_kernel, card):
+    """virtio-gpu answers ENODEV to buffers of others; its own are taken instead, and the camera imports those."""
+    camera = Camera(fake_kernel, code="XR24", size=(64, 16)).stage()
+    imports, creates = card.drm_ioctl_prime_fd_to_handle, card.drm_ioctl_mode_create_dumb
+    own, refused = [], []
+
+    def create(file, argument):
+        creates(file, argument)
+        own.append(card.clients[file].handles[argument.handle])
+
+    def import_own(file, argument):
+        if fake_kernel.buffers[identity_of(argument.fd)] not in own:
+            refused.append(argument.fd)
+            raise Refusal(errno.ENODEV, "no buffers of others")
+        imports(file, argument)
+
+    card.drm_ioctl_prime_fd_to_handle, card.drm_ioctl_mode_create_dumb = import_own, create
+    report = zcore.Chain(camera, zcore.Display(CARD)).run(frames=3, require_zero_copy=True)
+    assert report.frames == 3
+    assert refused
+    assert report.links[0].memory == "dmabuf-import"
+
+
+def test_a_card_that_is_gone_says_so(fake_kernel, card):
+    camera = Camera(fake_kernel, code="XR24", size=(64, 16)).stage()
+
+    def unplug(file, argument):
+        card.unplug()
+        raise Refusal(errno.ENODEV, "unplugged")
+
+    card.drm_ioctl_prime_fd_to_handle = unplug
+    with pytest.raises(zcore.DeviceGoneError, match="PRIME_FD_TO_HANDLE"):
+        zcore.Chain(camera, zcore.Display(CARD)).run(frames=3)

@@ -1,7 +1,7 @@
 """GEM handles and framebuffers: each is closed exactly once."""
 
 cimport cython
-from libc.errno cimport EINVAL
+from libc.errno cimport EINVAL, ENODEV, EOPNOTSUPP
 from libc.string cimport memset
 
 from zcore._dmabuf cimport DmaBuf, dmabuf_take
@@ -9,6 +9,7 @@ from zcore._drm cimport Card
 from zcore._errors cimport check, device_error
 from zcore._sys cimport sys_ioctl_restart
 from zcore.uapi.drm cimport (
+    ZC_DRM_CAP_PRIME,
     ZC_DRM_IOCTL_GEM_CLOSE,
     ZC_DRM_IOCTL_MODE_ADDFB2,
     ZC_DRM_IOCTL_MODE_CLOSEFB,
@@ -43,6 +44,8 @@ cdef uint32_t hold_handle(Card card, DmaBuf buffer) except 0:
             memset(&prime, 0, sizeof(prime))
             prime.fd = buffer.memory.fd
             result = sys_ioctl_restart(card.fd.number, ZC_DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime)
+            if result == -ENODEV and card.get_cap(ZC_DRM_CAP_PRIME):
+                result = -EOPNOTSUPP  # a card that is gone answers nothing; this one (virtio-gpu) takes no such buffers
             if result < 0:
                 raise device_error(-result, "DRM_IOCTL_PRIME_FD_TO_HANDLE", card.path,
                                    f"the driver refuses to import a buffer of {buffer.allocator}")
