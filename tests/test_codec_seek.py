@@ -7,8 +7,8 @@ import pytest
 from test_stateless_parsed import Late
 
 import zcore
-from codec_rig import SIZE, CodedSource, Kept, picture, stream
-from fakekernel import FakeDecoder
+from codec_rig import SIZE, Camera, CodedSource, Kept, picture, stream
+from fakekernel import FakeDecoder, FakeEncoder
 from fakekernel.requests import FakeStatelessDecoder, coded_frame
 from zcore.negotiate import LINK_FRAMES
 from zcore.stages import stateless_codecs
@@ -241,3 +241,23 @@ def test_decoder_that_waits_for_a_header_sleeps(fake_kernel):
     device.read_header()
     jam.end()
     assert len(jam.kept.payloads) == 20
+
+
+@pytest.mark.proves("dev-decoder:drain-last", "dev-encoder:drain")
+@pytest.mark.parametrize("asked", [False, True])
+def test_last_that_is_lost_is_not_waited_for(fake_kernel, asked):
+    """STOP that comes while v4l2-mem2mem takes the last buffer from its queue: no picture is marked LAST, ever."""
+    devices = FakeEncoder(fake_kernel, "/dev/video1"), FakeDecoder(fake_kernel, "/dev/video2")
+    for device in devices:
+        device.last_flag = lambda: 0
+        device.finish_last = lambda: None
+    encode, decode = zcore.Encode("/dev/video1"), zcore.Decode("/dev/video2", format="NV12")
+    kept = Kept()
+
+    def look(frame):
+        kept.take(frame)
+        if asked and len(kept.times) == 5:
+            encode.drain()
+
+    report = zcore.Chain(Camera(fake_kernel).stage(), encode, decode, zcore.Callback(look)).run(frames=12)
+    assert len(kept.payloads) == report.frames == 12
