@@ -261,7 +261,6 @@ class V4l2Pad(Pad):
                 self.device.frame_interval(self.type, (rate.denominator, rate.numerator))
 
     # Buffers
-
     def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:
         """Let the driver allocate."""
         pool = make_pool(self.name, f"v4l2:{self.device.path}", caps, owner=self.device.fd, writable=self.is_output)
