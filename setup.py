@@ -49,6 +49,7 @@ MODULES = (
     "_kms_lease",
     "_kms_events",
     "_chain",
+    "_fill_nodes",
     "_queue_steps",
     "_nodes",
     "_fence_nodes",

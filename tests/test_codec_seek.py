@@ -1,5 +1,7 @@
 """A seek, at moments that a fast device hardly ever has: full queues, a sleeping loop, pictures under way."""
 
+import random
+import threading
 import time
 from dataclasses import replace
 
@@ -7,8 +9,8 @@ import pytest
 from test_stateless_parsed import Late
 
 import zcore
-from codec_rig import SIZE, CodedSource, Kept, picture, stream
-from fakekernel import FakeDecoder
+from codec_rig import OTHER, SIZE, Camera, CodedSource, Kept, picture, stream
+from fakekernel import FakeDecoder, FakeEncoder
 from fakekernel.requests import FakeStatelessDecoder, coded_frame
 from zcore.negotiate import LINK_FRAMES
 from zcore.stages import stateless_codecs
@@ -241,3 +243,61 @@ def test_decoder_that_waits_for_a_header_sleeps(fake_kernel):
     device.read_header()
     jam.end()
     assert len(jam.kept.payloads) == 20
+
+
+@pytest.mark.proves("dev-decoder:drain-last", "dev-encoder:drain")
+@pytest.mark.parametrize("asked", [False, True])
+def test_last_that_is_lost_is_not_waited_for(fake_kernel, asked):
+    """STOP that comes while v4l2-mem2mem takes the last buffer from its queue: no picture is marked LAST, ever."""
+    devices = FakeEncoder(fake_kernel, "/dev/video1"), FakeDecoder(fake_kernel, "/dev/video2")
+    for device in devices:
+        device.last_flag = lambda: 0
+        device.finish_last = lambda: None
+    encode, decode = zcore.Encode("/dev/video1"), zcore.Decode("/dev/video2", format="NV12")
+    kept = Kept()
+
+    def look(frame):
+        kept.take(frame)
+        if asked and len(kept.times) == 5:
+            encode.drain()
+
+    report = zcore.Chain(Camera(fake_kernel).stage(), encode, decode, zcore.Callback(look)).run(frames=12)
+    assert len(kept.payloads) == report.frames == 12
+
+
+@pytest.mark.proves("dev-stateless-decoder:seek")
+@pytest.mark.parametrize("seed", range(8))
+def test_seeks_at_any_time_lose_no_count(fake_kernel, seed):
+    """Sizes change, requests end late, and flushes come from the sink and from another thread."""
+    chance = random.Random(seed)
+    device, stage = decoder(fake_kernel, True)
+    device.late_end = seed % 2 == 1
+    payloads = []
+    for _ in range(chance.randint(2, 6)):
+        size = chance.choice([SIZE, OTHER])
+        frames = [picture(n, size[0] * size[1] * 3 // 2) for n in range(chance.randint(1, 7))]
+        payloads += [coded_frame(one, size, frames[n - 1] if n else None) for n, one in enumerate(frames)]
+    at = {chance.randint(1, len(payloads)) for _ in range(2)}
+    over, kept = threading.Event(), Kept()
+
+    def work():
+        while not over.wait(chance.choice([0, 0.0005, 0.002])):
+            device.allow(chance.choice([0, 1, 3]))
+            device.end_late()
+            if chance.random() < 0.02:
+                stage.flush()
+
+    def look(frame):
+        kept.take(frame)
+        if len(kept.sizes) in at:
+            stage.flush()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        report = zcore.Chain(CodedSource(payloads), stage, zcore.Callback(look)).run()
+    finally:
+        over.set()
+        thread.join()
+    assert len(kept.sizes) + sum(report.stages[1].drops.values()) == len(payloads)
+    assert kept.times == sorted(set(kept.times))

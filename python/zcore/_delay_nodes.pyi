@@ -1,12 +1,13 @@
 from collections.abc import Callable
 from typing import Any, final
 
-from zcore._chain import Link, Node
+from zcore._chain import Link
+from zcore._fill_nodes import FillNode
 from zcore._frame import Frame
 from zcore._pool import Pool
 
 @final
-class DelayNode(Node):
+class DelayNode(FillNode):
     def __init__(
         self,
         name: str,

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import final
 
 from zcore._chain import Link, Node
+from zcore._fill_nodes import FillNode
 from zcore._frame import Frame
 from zcore._pool import Pool
 
@@ -24,7 +25,7 @@ class SinkNode(Node):
     def error(self) -> BaseException | None: ...
 
 @final
-class BlankNode(Node):
+class BlankNode(FillNode):
     def __init__(
         self,
         name: str,

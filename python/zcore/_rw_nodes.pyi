@@ -1,10 +1,11 @@
 from typing import final
 
 from zcore._chain import Link, Node
+from zcore._fill_nodes import FillNode
 from zcore._pool import Pool
 
 @final
-class ReadNode(Node):
+class ReadNode(FillNode):
     def __init__(self, name: str, fd: int, pool: Pool, sink: Link, *, frames: int = -1, field: int = 1) -> None: ...
     @property
     def frames(self) -> int: ...

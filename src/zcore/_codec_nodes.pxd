@@ -19,6 +19,7 @@ cdef class CodecNode(CodedNode):
     cdef int look_for_change(self) noexcept nogil
     cdef int find_end(self, int moved) noexcept nogil
     cdef int drain(self) noexcept nogil
+    cdef bint end_is_lost(self) noexcept nogil
     cdef int throw_away(self) noexcept nogil
     cdef int go_on(self) noexcept nogil
     cdef int restart_capture(self) noexcept nogil

@@ -197,6 +197,15 @@ cdef class CodecNode(CodedNode):
             self.done = True
             self.sink.close()
             return 1
+        if moved:
+            self.patience_ns = 0
+        if self.stop_sent and not moved and self.end_is_lost():
+            if self.emptying:
+                self.emptying = self.stop_sent = False
+                return self.restart_capture()
+            self.done = True
+            self.sink.close()
+            return 1
         if not drained or moved:
             return 0
         if not self.frames_in:
@@ -217,6 +226,17 @@ cdef class CodecNode(CodedNode):
                 self.sink.close()
                 return 1
         return 0
+
+    cdef bint end_is_lost(self) noexcept nogil:
+        """Whether everything came out a second ago and LAST did not.
+
+        The kernel's v4l2-mem2mem marks the picture of the last buffer that is queued when it is told to drain. Where
+        the driver has looked at that buffer's mark already, and has not taken it out of the queue yet, nothing is
+        marked, and nothing ever will be.
+        """
+        if self.output.queued_count or self.accounted() < self.frames_in or not self.sink.has_room():
+            return False
+        return not self.patient()
 
     cdef int throw_away(self) noexcept nogil:
         """A seek, as the kernel's decoder interface has it: restart OUTPUT, and CAPTURE to drop what is decoded.

@@ -1,18 +1,15 @@
 # Stages in Python that keep frames back.
 from libc.stdint cimport uint64_t
 
-from zcore._chain cimport Node
+from zcore._fill_nodes cimport FillNode
 from zcore._pool cimport Pool
 
 
-cdef class DelayNode(Node):
+cdef class DelayNode(FillNode):
     cdef object feed
     cdef object give
-    cdef Pool pool
     cdef Pool input_pool
     cdef bint drained
-    cdef bint starving
-    cdef int holder
     cdef int pending  # frames that `give` has
     cdef readonly uint64_t frames_in
     cdef readonly uint64_t frames_out

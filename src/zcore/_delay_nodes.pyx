@@ -2,10 +2,10 @@
 
 cimport cython
 
-from zcore._chain cimport Link, Node
+from zcore._chain cimport Link
+from zcore._fill_nodes cimport FillNode
 from zcore._frame cimport frame_from_slot
-from zcore._holders cimport holder_id
-from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop, slot_hold
+from zcore._pool cimport Pool, Slot, slot_drop, slot_hold
 from zcore._sys cimport atomic_load
 
 
@@ -15,7 +15,7 @@ cdef extern from "<errno.h>" nogil:
 
 
 @cython.final
-cdef class DelayNode(Node):
+cdef class DelayNode(FillNode):
     """A stage in Python that may keep frames back, and is drained at the end of its input.
 
     Parameters
@@ -33,15 +33,10 @@ cdef class DelayNode(Node):
 
     def __init__(self, str name, feed, give, Link source not None, Link sink not None, *, Pool pool not None,
                  Pool input_pool not None):
-        Node.__init__(self, name, source, sink)
+        FillNode.__init__(self, name, source, sink, pool)
         self.feed = feed
         self.give = give
-        self.pool = pool
         self.input_pool = input_pool
-        self.holder = holder_id(name)
-
-    cdef int keep_pools(self) except -1:
-        return self.sink.carry(self.pool)
 
     cdef int step(self) noexcept nogil:
         cdef Slot *slot
@@ -52,8 +47,7 @@ cdef class DelayNode(Node):
         if self.pending > 0:  # what is ready goes out before more comes in: nothing piles up
             if not self.sink.has_room():
                 return 0
-            slot = core_take(&self.pool.core, self.holder)
-            self.starving = slot == NULL
+            slot = self.take_room()
             if slot == NULL:
                 return 0
             result = self.hand_out(slot)
@@ -63,7 +57,7 @@ cdef class DelayNode(Node):
                 return result
             self.pending -= 1
             self.frames_out += 1
-            self.sink.push(slot)
+            self.give_on(slot)
             return 1
         if self.source.count:
             slot = self.source.pop()
@@ -76,9 +70,7 @@ cdef class DelayNode(Node):
             self.drained = True
             result = self.take_in(NULL)
         else:
-            self.done = True
-            self.sink.close()
-            return 1
+            return self.end()
         if result < 0:
             self.operation = "process"
             return result
@@ -106,6 +98,3 @@ cdef class DelayNode(Node):
         except BaseException as error:
             self.error = error
             return -ECANCELED
-
-    cdef Core *starved_of(self) noexcept nogil:
-        return &self.pool.core if self.starving and not self.done else NULL

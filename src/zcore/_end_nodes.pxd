@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._chain cimport Node
+from zcore._fill_nodes cimport FillNode
 from zcore._pace cimport Pace
 from zcore._pool cimport Pool, Slot
 
@@ -19,13 +20,9 @@ cdef class SinkNode(Node):
     cdef int call(self, void *given) noexcept with gil
 
 
-cdef class BlankNode(Node):
-    cdef Pool pool
+cdef class BlankNode(FillNode):
     cdef int clock
-    cdef int holder
-    cdef bint starving
     cdef bint dated
-    cdef int64_t remaining
     cdef int64_t step_ns
     cdef int64_t used
     cdef uint64_t number

@@ -11,10 +11,11 @@ from posix.time cimport nanosleep, timespec
 from zcore._alarm cimport monotonic_ns
 from zcore._chain cimport Link, Node
 from zcore._cpu_nodes cimport make_clock
+from zcore._fill_nodes cimport FillNode
 from zcore._frame cimport frame_from_slot
 from zcore._holders cimport holder_id
 from zcore._pace cimport Pace
-from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop, slot_hold
+from zcore._pool cimport Pool, Slot, slot_drop, slot_hold
 from zcore._sys cimport sys_close, sys_read
 
 
@@ -116,7 +117,7 @@ cdef class SinkNode(Node):
 
 
 @cython.final
-cdef class BlankNode(Node):
+cdef class BlankNode(FillNode):
     """A source of frames whose memory nobody has written.
 
     Parameters
@@ -140,10 +141,7 @@ cdef class BlankNode(Node):
 
     def __init__(self, str name, Pool pool not None, Link sink not None, *, int64_t frames=-1, int64_t used=-1,
                  int64_t step_ns=0, bint paced=False, bint dated=False):
-        Node.__init__(self, name, None, sink)
-        self.pool = pool
-        self.holder = holder_id(name)
-        self.remaining = frames
+        FillNode.__init__(self, name, None, sink, pool, frames=frames)
         self.used = used
         self.step_ns = step_ns
         self.dated = dated
@@ -154,29 +152,19 @@ cdef class BlankNode(Node):
         if self.clock >= 0:
             sys_close(self.clock)
 
-    cdef int keep_pools(self) except -1:
-        return self.sink.carry(self.pool)
-
     cdef int step(self) noexcept nogil:
         cdef Slot *slot
         cdef uint64_t ticks
-        cdef int i
-        if self.done:
-            return 0
-        if self.remaining == 0:
-            self.done = True
-            self.sink.close()
-            return 1
-        if not self.sink.has_room():
-            return 0
+        cdef int i, result = self.begin()
+        if result <= 0:
+            return -result
         if self.clock >= 0 and not self.starving:  # a tick that found no slot is still owed
             if not self.ready:
                 return 0
             self.ready = 0
             if sys_read(self.clock, &ticks, sizeof(ticks)) < 0:
                 return 0
-        slot = core_take(&self.pool.core, self.holder)
-        self.starving = slot == NULL
+        slot = self.take_room()
         if slot == NULL:
             return 0
         if self.used >= 0:
@@ -185,18 +173,13 @@ cdef class BlankNode(Node):
         slot.meta.sequence = <uint32_t>self.number
         slot.meta.timestamp_ns = monotonic_ns() if self.dated else <int64_t>self.number * self.step_ns
         self.number += 1
-        if self.remaining > 0:
-            self.remaining -= 1
-        self.sink.push(slot)
+        self.give_on(slot)
         return 1
 
     cdef uint32_t wants(self) noexcept nogil:
         if self.done or self.clock < 0 or not self.sink.has_room() or self.starving:
             return 0
         return EPOLLIN
-
-    cdef Core *starved_of(self) noexcept nogil:
-        return &self.pool.core if self.starving and not self.done else NULL
 
 
 @cython.final

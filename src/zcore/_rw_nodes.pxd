@@ -1,17 +1,14 @@
 # V4L2 devices by read() and write(), as a chain's loop drives them.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from zcore._chain cimport Node
-from zcore._pool cimport Pool, Slot
+from zcore._fill_nodes cimport FillNode
+from zcore._pool cimport Slot
 
 
-cdef class ReadNode(Node):
-    cdef Pool pool
-    cdef int holder
-    cdef int64_t remaining  # -1 = no limit
+cdef class ReadNode(FillNode):
     cdef uint32_t sequence
     cdef uint32_t field
-    cdef bint starving
     cdef readonly uint64_t frames
 
 

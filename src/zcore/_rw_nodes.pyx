@@ -8,9 +8,9 @@ from libc.string cimport memset
 from zcore._alarm cimport monotonic_ns
 from zcore._chain cimport Link, Node
 from zcore._dmabuf cimport memory_begin, memory_end, memory_map
-from zcore._holders cimport holder_id
+from zcore._fill_nodes cimport FillNode
 from zcore._ioctl cimport ACCESS_READ, ACCESS_RW
-from zcore._pool cimport Core, Pool, Slot, core_take, slot_drop
+from zcore._pool cimport Pool, Slot, slot_drop
 from zcore._sys cimport sys_read, sys_write
 from zcore.uapi.videodev2 cimport V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
 
@@ -50,7 +50,7 @@ cdef void describe(Slot *slot, uint32_t used, uint32_t sequence, uint32_t field)
 
 
 @cython.final
-cdef class ReadNode(Node):
+cdef class ReadNode(FillNode):
     """A capture device as a source: each read() gives one frame.
 
     Frames are numbered and dated as they come, because read() tells neither.
@@ -64,29 +64,18 @@ cdef class ReadNode(Node):
     """
 
     def __init__(self, str name, int fd, Pool pool not None, Link sink not None, *, int64_t frames=-1, int field=1):
-        Node.__init__(self, name, None, sink)
-        self.pool = pool
+        FillNode.__init__(self, name, None, sink, pool, frames=frames)
         self.fd = fd
-        self.remaining = frames
         self.field = field
-        self.holder = holder_id(name)
-
-    cdef int keep_pools(self) except -1:
-        return self.sink.carry(self.pool)
 
     cdef int step(self) noexcept nogil:
         cdef Slot *slot
-        cdef int result
-        if self.done:
+        cdef int result = self.begin()
+        if result <= 0:
+            return -result
+        if not self.ready & (EPOLLIN | FAILED):
             return 0
-        if self.remaining == 0:
-            self.done = True
-            self.sink.close()
-            return 1
-        if not self.ready & (EPOLLIN | FAILED) or not self.sink.has_room():
-            return 0
-        slot = core_take(&self.pool.core, self.holder)
-        self.starving = slot == NULL
+        slot = self.take_room()
         if slot == NULL:
             return 0
         self.ready = 0
@@ -109,18 +98,13 @@ cdef class ReadNode(Node):
         describe(slot, result, self.sequence, self.field)
         self.sequence += 1
         self.frames += 1
-        if self.remaining > 0:
-            self.remaining -= 1
-        self.sink.push(slot)
+        self.give_on(slot)
         return 1
 
     cdef uint32_t wants(self) noexcept nogil:
         if self.done or self.starving and not self.pool.core.free_count or not self.sink.has_room():
             return 0
         return EPOLLIN
-
-    cdef Core *starved_of(self) noexcept nogil:
-        return &self.pool.core if self.starving and not self.done else NULL
 
 
 @cython.final

@@ -16,8 +16,10 @@ from zcore._v4l2_device import V4l2Device
 def camera():
     with drivers.vivid(n_devs=1) as nodes, V4l2Device(nodes.one("capture").path) as device:
         device.set_format(1, 640, 360, zcore.Capture(device.path, "GREY").format.v4l2)
-        device.set_control(device.control_id("Test Pattern"), 6)  # 100% White
+        pattern = device.control_id("Test Pattern")
+        device.set_control(pattern, 6)  # 100% White
         yield device
+        device.set_control(pattern, 0)  # the driver stays loaded, and others count on its colour bars
 
 
 @pytest.mark.proves(

@@ -95,6 +95,34 @@ def test_file_to_plain_reference(plain, tmp_path):
     assert report.zero_copy
 
 
+@pytest.mark.proves("dev-stateless-decoder:seek")
+def test_flush_in_mid_stream(plain, tmp_path):
+    """What was taken is dropped, and decoding goes on with a key frame, and every picture is right."""
+    payloads = encoded(plain[0], "NV12", 20)
+    path = tmp_path / "stream.fwht"
+    path.write_bytes(b"".join(payloads))
+    decode, kept = zcore.StatelessDecode(plain[2], format="NV12"), Kept()
+
+    def look(frame):
+        kept.take(frame)
+        if len(kept.payloads) == 3:
+            decode.flush()
+
+    report = zcore.Chain(zcore.FileSource(str(path), "FWHT", rate=25), decode, zcore.Callback(look)).run()
+    drops = report.stages[1].drops
+    assert drops["flushed"] > 0
+    assert len(kept.payloads) + sum(drops.values()) == 20
+    numbers = [round(time_ns * 25 / 1e9) for time_ns in kept.times]
+    first = numbers[0]
+    shown = [number - first for number in numbers]
+    assert shown[:3] == [0, 1, 2]
+    assert shown[3] in keys(payloads)
+    assert shown[3:] == list(range(shown[3], 20))
+    whole = plain_decode(plain[1], SIZE, "NV12", payloads)
+    assert kept.payloads == [whole[number] for number in shown]
+    assert not any(kept.flags)
+
+
 def test_into_a_display(plain, vkms):
     size = (640, 480)
     payloads = encoded(plain[0], "XR24", 6, size)

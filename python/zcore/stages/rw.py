@@ -15,7 +15,6 @@ from zcore._rw_nodes import ReadNode, WriteNode, read_into
 from zcore._v4l2 import Queue
 from zcore._v4l2_device import V4l2Device
 from zcore.errors import NegotiationError, make_error
-from zcore.formats import Format
 from zcore.stages.base import LinkCaps
 from zcore.stages.cpu_pads import MemoryPad
 from zcore.stages.v4l2_pad import CAP_READWRITE, CAP_STREAMING, V4l2Pad
@@ -58,22 +57,13 @@ class RwPad(V4l2Pad):
         """Tell that it allocates, and works in any memory that can be mapped."""
         return {"export", "import", "map"}
 
-    def set_format(
-        self,
-        fmt: Format,
-        width: int,
-        height: int,
-        bytesperline: int = 0,
-        code: int | None = None,
-        *,
-        sizeimage: int = 0,
-        given: LinkCaps | None = None,
-    ) -> LinkCaps:
-        """Set the format."""
-        caps = super().set_format(fmt, width, height, bytesperline, code, sizeimage=sizeimage, given=given)
+    def checked(self, caps: LinkCaps) -> LinkCaps:
+        """Keep what the driver granted; frames of several memory planes cannot be carried."""
+        super().checked(caps)
         if len(caps.memory_planes) > 1:
             raise NegotiationError(
-                f"{self.name} has {fmt} in {len(caps.memory_planes)} memory planes, and read() and write() carry one"
+                f"{self.name} has {caps.format} in {len(caps.memory_planes)} memory planes, and read() and write() "
+                "carry one"
             )
         self.taken = caps
         return caps

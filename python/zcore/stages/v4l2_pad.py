@@ -247,7 +247,10 @@ class V4l2Pad(Pad):
         if granted.fourcc != wanted:
             raise NegotiationError(f"{self.name} was asked for {fmt} and answered with {fourcc_str(granted.fourcc)}")
         self.read_minimum()
-        caps = caps_of(granted)
+        return self.checked(caps_of(granted))
+
+    def checked(self, caps: LinkCaps) -> LinkCaps:
+        """Refuse what a driver granted where it makes no sense."""
         check_sense(caps, self.name)
         return caps
 
@@ -258,7 +261,6 @@ class V4l2Pad(Pad):
                 self.device.frame_interval(self.type, (rate.denominator, rate.numerator))
 
     # Buffers
-
     def allocate(self, caps: LinkCaps, count: int, *, export: bool) -> Pool:
         """Let the driver allocate."""
         pool = make_pool(self.name, f"v4l2:{self.device.path}", caps, owner=self.device.fd, writable=self.is_output)
