@@ -222,7 +222,7 @@ def test_signal_ends_the_run_with_its_report(number, tmp_path):
         running.wait()
     assert running.returncode == 0, err
     assert json.loads(out)["frames"] > 0
-    assert "stopping" in err
+    assert "ending" in err
     assert path.stat().st_size % (64 * 32) == 0
 
 

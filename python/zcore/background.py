@@ -18,7 +18,7 @@ class Background(ABC):
     graph: Graph
 
     def __init__(self) -> None:
-        self._stop_asked = False
+        self._stop_asked = self._end_asked = False
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._outcome: Report | BaseException | None = None
@@ -49,7 +49,7 @@ class Background(ABC):
         if self._thread is not None:
             raise ChainError("the chain runs already")
         check_frames(frames)
-        self._stop_asked = False
+        self._stop_asked = self._end_asked = False
         self.plan(options.get("require_zero_copy"))
         for stage in self.graph.stages:
             stage.run_begins()

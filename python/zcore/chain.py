@@ -188,7 +188,7 @@ class Chain(Background):
         self._idle.clear()
         self._run_thread = threading.current_thread()
         if self._run_thread is not self._thread:  # start() has done it: a stop() in between counts
-            self._stop_asked = False
+            self._stop_asked = self._end_asked = False
         reports: list[Report] = []
         replanned: list[str] = []
         given: dict[Stage, int] = {}
@@ -211,7 +211,7 @@ class Chain(Background):
                     if not stage.renew():
                         raise ChainError(f"{stage.name} has changed and cannot be followed")
         except WaitEndedError:
-            if not (self._stop_asked and reports):
+            if not ((self._stop_asked or self._end_asked) and reports):
                 raise
             return joined(reports, replanned)
         except BaseException as error:
@@ -277,6 +277,8 @@ class Chain(Background):
     def _drive(self, wiring: Wiring, stall_timeout: float | None) -> None:
         runner = self._runner = Runner(wiring)
         try:
+            if self._end_asked:
+                runner.end()
             if self._stop_asked:
                 runner.stop()
             runner.run(stall_timeout)
@@ -330,6 +332,18 @@ class Chain(Background):
         runner = self._runner
         if runner is not None:
             runner.stop()
+        for stage in self.graph.stages:
+            stage.interrupt()
+
+    def end_of_stream(self) -> None:
+        """Let the sources give no more, from any thread or signal handler; what is on its way, and in codecs, arrives.
+
+        Nothing is lost as with :meth:`stop`, which may still be called where a stage takes too long.
+        """
+        self._end_asked = True
+        runner = self._runner
+        if runner is not None:
+            runner.end()
         for stage in self.graph.stages:
             stage.interrupt()
 

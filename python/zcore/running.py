@@ -120,6 +120,11 @@ class Runner:
         for loop in self.loops:
             loop.stop()
 
+    def end(self) -> None:
+        """Let all sources end, from any thread or signal handler; what is on its way is carried on."""
+        for loop in self.loops:
+            loop.end()
+
     def close(self) -> None:
         """Close the loops' descriptors."""
         for loop in self.loops:

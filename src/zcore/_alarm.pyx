@@ -7,18 +7,10 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, itimerspec, timespec
 
 from zcore._errors cimport check
 from zcore._sys cimport sys_close, sys_read
+from zcore.uapi.epoll cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, epoll_create1, epoll_ctl, epoll_event, zc_errno,
+)
 
-
-cdef extern from "<sys/epoll.h>" nogil:
-    enum:
-        EPOLLIN
-        EPOLL_CLOEXEC
-        EPOLL_CTL_ADD
-        EPOLL_CTL_DEL
-    struct epoll_event:
-        uint32_t events
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
 
 cdef extern from "<sys/timerfd.h>" nogil:
     int timerfd_create(int clock, int flags)
@@ -27,13 +19,6 @@ cdef extern from "<sys/timerfd.h>" nogil:
         TFD_CLOEXEC
         TFD_NONBLOCK
         TFD_TIMER_ABSTIME
-
-cdef extern from *:
-    """
-    #include <errno.h>
-    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
-    """
-    int zc_errno(int value) nogil
 
 
 @cython.final

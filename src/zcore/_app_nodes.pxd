@@ -12,7 +12,7 @@ cdef class AppSourceNode(Node):
     cdef object need
     cdef bint asked
     cdef bint starving
-    cdef int64_t remaining
+    cdef bint draining  # it ends when nothing waits any more
     cdef uint64_t copied_before
     cdef uint64_t bytes_before
     cdef readonly object error

@@ -55,6 +55,9 @@ cdef class AppSourceNode(Node):
             sys_notify(self.inlet.grant_bell)
         self.done = True
 
+    cdef void end_stream(self) noexcept nogil:
+        self.draining = True  # what waits in the inlet comes first
+
     cdef int step(self) noexcept nogil:
         cdef Slot *slot = NULL
         cdef uint64_t ignored
@@ -80,7 +83,7 @@ cdef class AppSourceNode(Node):
             self.tell_copies()
             self.sink.push(slot)
             return 1
-        if result == -EPIPE:
+        if result == -EPIPE or self.draining:
             self.done = True
             self.sink.close()
             return 1

@@ -1,5 +1,5 @@
 # The loop of a chain: nodes joined by links, driven by one epoll without the GIL.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcore._pool cimport Core, Pool, Slot
 
@@ -41,11 +41,13 @@ cdef class Node:
     cdef int fd  # what it waits on, -1 = nothing
     cdef uint32_t ready  # events that epoll told and step() has not used up
     cdef uint32_t armed
+    cdef int64_t remaining  # of a source: frames that it may give still, -1 = no limit
     cdef const char *operation  # the call that failed
 
     cdef int keep_pools(self) except -1  # before each run: whoever may hold a slot holds its pool
     cdef int step(self) noexcept nogil  # frames moved, or -errno
     cdef void abandon(self) noexcept nogil  # nobody takes what it gives
+    cdef void end_stream(self) noexcept nogil  # a source shall give no more
     cdef void notice(self, uint32_t events) noexcept nogil
     cdef uint32_t wants(self) noexcept nogil  # events to wake up for
     cdef uint32_t could_use(self) noexcept nogil  # events to wake up for when nothing else is waited for
@@ -61,6 +63,7 @@ cdef class Loop:
     cdef int stop_bell
     cdef int failed  # index of the node that failed
     cdef int stopping
+    cdef int ending
     cdef int bells[MAX_NODES]  # per node: the bell that is watched for it
     cdef uint32_t followers[MAX_NODES]  # per node: which nodes are behind it, as bits
     cdef int event_bells[MAX_NODES]  # per node: the bell of the events that it may have to look for

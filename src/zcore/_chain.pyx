@@ -11,16 +11,9 @@ from zcore._pool cimport Core, Pool, Slot, slot_drop
 from zcore._sys cimport atomic_add, atomic_load, atomic_store, sys_close, sys_notify, sys_read
 from zcore.uapi.epoll cimport (
     EFD_CLOEXEC, EFD_NONBLOCK, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLPRI,
-    epoll_create1, epoll_ctl, epoll_event, epoll_wait, eventfd,
+    epoll_create1, epoll_ctl, epoll_event, epoll_wait, eventfd, zc_errno,
 )
 
-
-cdef extern from *:
-    """
-    #include <errno.h>
-    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
-    """
-    int zc_errno(int value) nogil
 
 cdef enum:
     # What an epoll event belongs to when it is no node.
@@ -108,6 +101,7 @@ cdef class Node:
 
     def __cinit__(self):
         self.fd = -1
+        self.remaining = -1
         self.operation = b""
 
     def __init__(self, str name, Link source, Link sink):
@@ -125,6 +119,9 @@ cdef class Node:
         if self.source is not None:
             self.source.refuse()
         self.done = True
+
+    cdef void end_stream(self) noexcept nogil:
+        self.remaining = 0
 
     cdef void notice(self, uint32_t events) noexcept nogil:
         self.ready |= events
@@ -239,6 +236,12 @@ cdef class Loop:
         if self.stop_bell >= 0:
             sys_notify(self.stop_bell)
 
+    def end(self):
+        """Let sources give no more, and carry what is on its way to its end; from any thread or signal handler."""
+        atomic_store(&self.ending, 1)
+        if self.stop_bell >= 0:
+            sys_notify(self.stop_bell)
+
     @property
     def stopped(self):
         """Whether :meth:`stop` was called."""
@@ -248,14 +251,12 @@ cdef class Loop:
         """Close the loop's own descriptors; a second call does nothing."""
         if self.epoll >= 0:
             sys_close(self.epoll)
-            sys_close(self.stop_bell)
-            self.epoll = self.stop_bell = -1
-
-    def __dealloc__(self):
-        if self.epoll >= 0:
-            sys_close(self.epoll)
         if self.stop_bell >= 0:
             sys_close(self.stop_bell)
+        self.epoll = self.stop_bell = -1
+
+    def __dealloc__(self):
+        self.close()
 
     # Without the GIL from here on
 
@@ -300,6 +301,8 @@ cdef class Loop:
                     result = self.look_at_signals()
                     if result < 0:
                         return result
+                elif tag == TAG_STOP:
+                    sys_read(self.stop_bell, &ignored, sizeof(ignored))
                 elif tag >= TAG_EVENT:
                     sys_read(self.event_bells[tag - TAG_EVENT], &ignored, sizeof(ignored))
                     (<Node>self.c_nodes[tag - TAG_EVENT]).notice(EPOLLPRI)
@@ -312,6 +315,9 @@ cdef class Loop:
         cdef int moved = 1, i, result
         while moved and not atomic_load(&self.stopping):  # stages in software may have no reason ever to pause
             moved = 0
+            for i in range(self.node_count if atomic_load(&self.ending) else 0):
+                if (<Node>self.c_nodes[i]).source is None:
+                    (<Node>self.c_nodes[i]).end_stream()
             for i in range(self.node_count):
                 if (<Node>self.c_nodes[i]).sink is not None and (<Node>self.c_nodes[i]).sink.refused:
                     (<Node>self.c_nodes[i]).abandon()

@@ -21,7 +21,6 @@ cdef class PythonNode(Node):
     cdef object process
     cdef Pool pool  # of a source or transform: whose slots it writes
     cdef Pool input_pool
-    cdef int64_t remaining
     cdef bint starving
     cdef int clock  # timerfd of a paced source
     cdef int holder

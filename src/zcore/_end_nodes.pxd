@@ -12,7 +12,6 @@ cdef class SinkNode(Node):
     cdef Pool pool
     cdef Pace pace
     cdef bint early  # the next frame is not due yet
-    cdef int64_t remaining  # -1 = no limit
     cdef int holder
     cdef readonly uint64_t frames_in
     cdef readonly object error  # what `process` raised

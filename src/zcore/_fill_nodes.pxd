@@ -9,7 +9,6 @@ cdef class FillNode(Node):
     cdef Pool pool
     cdef int holder
     cdef bint starving  # the pool had no slot when it last asked
-    cdef int64_t remaining  # frames that it may give still, -1 = no limit
 
     cdef int begin(self) noexcept nogil  # 1 = there is room for a frame, 0 = none; where it is over: -1, and it is done
     cdef Slot *take_room(self) noexcept nogil  # NULL = the pool has none, and the loop wakes up for the next one

@@ -10,7 +10,6 @@ from zcore._v4l2 cimport Queue
 
 cdef class CaptureNode(Node):
     cdef Queue queue
-    cdef int64_t remaining  # -1 = no limit
     cdef bint drop_corrupted
     cdef bint watch_changes
     cdef readonly bint changed  # the source has another resolution now

@@ -15,7 +15,7 @@ from zcore._v4l2 cimport Queue
 from zcore._v4l2_buffers cimport QUEUE_ENDED, QUEUE_GONE, QUEUE_READY, QUEUE_STREAMING
 from zcore._v4l2_device cimport V4l2Device
 from zcore.uapi.epoll cimport (
-    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLPRI, epoll_create1, epoll_ctl, epoll_event,
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLPRI, epoll_create1, epoll_ctl, epoll_event, zc_errno,
 )
 from zcore.uapi.media_request cimport MEDIA_IOC_REQUEST_ALLOC, MEDIA_REQUEST_IOC_QUEUE, MEDIA_REQUEST_IOC_REINIT
 from zcore.uapi.videodev2 cimport (
@@ -36,12 +36,6 @@ cdef extern from "<poll.h>" nogil:
         POLLPRI
         POLLOUT
 
-cdef extern from *:
-    """
-    #include <errno.h>
-    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
-    """
-    int zc_errno(int value) nogil
 
 cdef enum:
     MAX_CONTROLS = 64

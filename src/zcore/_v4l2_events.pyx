@@ -25,6 +25,7 @@ from zcore._v4l2_hubs cimport (
     strike,
     wait,
 )
+from zcore.uapi.epoll cimport zc_errno
 from zcore.uapi.videodev2 cimport (
     V4L2_EVENT_CTRL,
     V4L2_EVENT_FRAME_SYNC,
@@ -46,13 +47,6 @@ cdef extern from "<sys/eventfd.h>" nogil:
     enum:
         EFD_CLOEXEC
         EFD_NONBLOCK
-
-cdef extern from *:
-    """
-    #include <errno.h>
-    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
-    """
-    int zc_errno(int value) nogil
 
 
 def loop_bell(int fd):

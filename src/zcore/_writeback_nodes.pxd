@@ -29,7 +29,6 @@ cdef class WritebackNode(Node):
     cdef int holder
     cdef bint starving
     cdef bint ticking
-    cdef int64_t remaining
     cdef int64_t interval_ns
     cdef int64_t next_ns
     cdef int64_t since_ns

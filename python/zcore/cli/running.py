@@ -28,20 +28,23 @@ def positive(text: str) -> int:
 def run_with_progress(
     chain: Chain, out: Any, frames: int | None = None, require_zero_copy: bool | None = None
 ) -> Report:
-    """Run in a thread and show how far it is; Ctrl-C and SIGTERM end the run and still give the report."""
+    """Run in a thread and show how far it is; Ctrl-C and SIGTERM end the stream, the second time at once.
+
+    The report is given in either case.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    told = False
+    told = 0
     chain.plan(require_zero_copy)  # Ctrl-C still means what it always does
     with _stopped_by_signals(chain) as asked, Progress(*columns, console=out) as progress:
         chain.start(frames, require_zero_copy=require_zero_copy)
         task = progress.add_task("frames", total=frames)
         while True:
             report = chain.wait(0.1)
-            if asked and not told:
-                told = True
-                print("stopping", file=sys.stderr)
+            if len(asked) > told:
+                told = len(asked)
+                print("stopping" if told > 1 else "ending; once more stops at once", file=sys.stderr)
             if report is not None:
                 progress.update(task, completed=report.frames)
                 return report
@@ -50,7 +53,7 @@ def run_with_progress(
 
 @contextmanager
 def _stopped_by_signals(chain: Chain) -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM stop the chain; gives the list of those that came.
+    """Let Ctrl-C and SIGTERM end the chain, the second time without its last frames; gives the list of those that came.
 
     They raise nothing: an exception within :meth:`threading.Thread.join` makes Python up to 3.12 forget the thread.
     """
@@ -60,7 +63,7 @@ def _stopped_by_signals(chain: Chain) -> Iterator[list[int]]:
         asked.append(number)
         if len(asked) > PATIENCE:
             raise KeyboardInterrupt
-        chain.stop()
+        (chain.end_of_stream if len(asked) == 1 else chain.stop)()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     try:

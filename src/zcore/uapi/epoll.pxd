@@ -24,3 +24,10 @@ cdef extern from "<sys/eventfd.h>" nogil:
     enum:
         EFD_CLOEXEC
         EFD_NONBLOCK
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    static inline int zc_errno(int value) { return value < 0 ? -errno : value; }
+    """
+    int zc_errno(int value) nogil  # what a call of libc gave, or -errno
