@@ -45,6 +45,8 @@ class Picture(NamedTuple):
         Whether something that it builds on is missing.
     key : bool
         Whether decoding can start here.
+    shown_now : bool
+        Whether what is due takes the time of the coded frame at hand, although it came with an earlier one.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Picture(NamedTuple):
     size: tuple[int, int] = (0, 0)
     damaged: bool = False
     key: bool = False
+    shown_now: bool = False
 
 
 class Parser(ABC):
