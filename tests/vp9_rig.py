@@ -51,11 +51,11 @@ class BoolEncoder:
         for least, most, count in ((0, 16, 4), (16, 32, 4), (32, 64, 5)):
             self.bit(value >= most)
             if value < most:
-                return self.u(value - least, count)
-        if value < 129:
-            return self.u(value - 64, 7)
-        self.u((value + 1) >> 1, 7)
-        self.bit((value + 1) & 1)
+                self.u(value - least, count)
+                return
+        self.u(value - 64 if value < 129 else (value + 1) >> 1, 7)
+        if value >= 129:
+            self.bit((value + 1) & 1)
 
     def done(self):
         for _ in range(32):

@@ -157,7 +157,7 @@ def read_header(data: bytes, state: State) -> Header:
     h.frame_context_idx = bits.u(2)
     fresh = h.intra or h.error_resilient  # setup_past_independence()
     h.loop_filter = _read_loop_filter(bits, LoopFilter() if fresh else state.loop_filter)
-    h.quantization = bits.u(8), *(bits.s(4) if bits.flag() else 0 for _ in range(3))
+    h.quantization = bits.u(8), _read_delta_q(bits), _read_delta_q(bits), _read_delta_q(bits)
     h.segmentation = _read_segmentation(bits, state.segmentation.without_features() if fresh else state.segmentation)
     h.tile_cols_log2, h.tile_rows_log2 = _read_tiles(bits, h.size[0])
     h.compressed_size = bits.u(16)
@@ -247,6 +247,10 @@ def _read_loop_filter(bits: Bits, old: LoopFilter) -> LoopFilter:
             mode_deltas=tuple(bits.s(6) if bits.flag() else value for value in old.mode_deltas),
         )
     return new
+
+
+def _read_delta_q(bits: Bits) -> int:
+    return bits.s(4) if bits.flag() else 0
 
 
 def _read_segmentation(bits: Bits, old: Segmentation) -> Segmentation:
