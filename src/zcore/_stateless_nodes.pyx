@@ -67,10 +67,9 @@ cdef class StatelessNode(ConvertNode):
         self.parse = parse
         self.changed = changed
         self.width, self.height = size
-        self.pictures = []
+        self.pictures, self.kept_pools = [], ()
         self.last_number = last_number
         self.drop_corrupted = drop_corrupted
-        self.kept_pools = ()
 
     def resume(self, Link sink not None, size):
         """Go on behind a pause: both queues have buffers for pictures of this size, and stream."""
@@ -131,8 +130,7 @@ cdef class StatelessNode(ConvertNode):
     ) noexcept nogil:
         """Hand one picture to the device."""
         cdef Slot *slot
-        cdef int result, request
-        request = self.requests.take()
+        cdef int result, request = self.requests.take()
         if request == -EBUSY:
             # Its buffer is back already, and the driver ends the request right after that.
             sys_wait(self.requests.numbers[self.requests.next], POLLPRI, 1000)
@@ -245,7 +243,7 @@ cdef class StatelessNode(ConvertNode):
     cdef int submit_parsed(self, object picture) except -1:
         cdef Record record
         cdef v4l2_ext_control controls[MAX_CONTROLS]
-        cdef bytes payload, content
+        cdef bytes content, payload = bytes(picture.payload)
         cdef int result, count = 0
         memset(&record, 0, sizeof(record))
         memset(controls, 0, sizeof(controls))
@@ -265,7 +263,6 @@ cdef class StatelessNode(ConvertNode):
             self.records[(self.first_record + self.pending) % MAX_RECORDS] = record
             self.pending += 1
             return 1
-        payload = bytes(picture.payload)
         for id, content in picture.controls:
             controls[count].id = id
             controls[count].size = len(content)
