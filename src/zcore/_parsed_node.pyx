@@ -126,6 +126,7 @@ cdef class ParsedNode(StatelessNode):
         piece = picture.piece if 0 < picture.piece <= self.pieces < picture.piece + MAX_STAMPS else self.pieces
         record.timestamp_ns = self.stamps[piece % MAX_STAMPS]
         record.flags = V4L2_BUF_FLAG_ERROR if picture.damaged else 0
+        record.shown_now = picture.shown_now
         if len(picture.due) > MAX_DUE or len(picture.keep) > MAX_DUE or len(picture.controls) > MAX_CONTROLS:
             raise ValueError(f"picture {picture.number} names more pictures or controls than there can be")
         for number in picture.due:

@@ -240,6 +240,8 @@ cdef class StatelessNode(CodedNode):
             for j in range(self.held_count):
                 if self.held_number[j] == record.due[i] and self.out_count < MAX_HELD:
                     slot_hold(self.held[j])
+                    if record.shown_now:
+                        self.held[j].meta.timestamp_ns = record.timestamp_ns
                     self.out[self.out_count] = self.held[j]
                     self.out_count += 1
         for j in range(self.held_count):

@@ -36,8 +36,8 @@ def recorded(codec):
 
 
 def parse(text):
-    """Read a trace; a field is a word, and what follows it up to the end of its line."""
-    events = []
+    """Read a trace; a field is a word, and what follows it up to the end of its line, or of its bytes in braces."""
+    events, dump = [], ""
     for line in text.splitlines():
         if line.startswith("#"):
             continue
@@ -45,9 +45,14 @@ def parse(text):
         if begins:
             events.append((begins[1], {}))
             line = begins[2]
+            dump = ""
         if not events or not line.strip():
             continue
         fields = events[-1][1]
+        if dump:
+            fields[dump] += f" {line.strip()}"
+            dump = "" if "}" in line else dump
+            continue
         if line.startswith("["):
             fields["index"] = line[1 : line.index("]")]
             words = line[line.index(":") + 1 :].replace(",", "").split()
@@ -55,7 +60,13 @@ def parse(text):
             continue
         key, _, value = line.strip().partition(" ")
         fields[key.rstrip(":")] = value.strip()
+        dump = key if value.strip() == "{" else ""
     return events
+
+
+def dumped(text):
+    """Read ``{ 00 ff }``, as the kernel prints bytes."""
+    return bytes.fromhex(text.strip("{}"))
 
 
 def numbers(text):

@@ -47,6 +47,8 @@ class Picture(NamedTuple):
         Whether decoding can start here.
     piece : int
         In which piece of the stream it began, by :attr:`Parser.pieces`; 0 = in the one at hand.
+    shown_now : bool
+        Whether what is due takes the time of the coded frame at hand, although it came with an earlier one.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Picture(NamedTuple):
     damaged: bool = False
     key: bool = False
     piece: int = 0
+    shown_now: bool = False
 
 
 class Parser(ABC):

@@ -24,7 +24,7 @@ from zcore.stages.codec_base import Codec
 from zcore.stages.controls import Value
 from zcore.stages.cpu_pads import ReadPad
 from zcore.stages.decoder_base import Decoder
-from zcore.stages.stateless_codecs import CODECS, StatelessCodec
+from zcore.stages.stateless_codecs import CODECS, StatelessCodec, without
 from zcore.stages.v4l2_pad import V4l2Pad, caps_of
 
 CODED_BUFFERS = 4
@@ -116,6 +116,7 @@ class StatelessDecode(Decoder):
         self._coded: LinkCaps | None = None
         self._stream: StatelessStream | None = None
         self._header: tuple[tuple[int, bytes], ...] = ()  # controls that the formats of pictures depend on
+        self._absent: set[int] = set()  # optional controls that the device does not have
         self._parser: Parser | None = None
         self._last_number = 0
         self._lost: Counter[str] = Counter()  # of what parsers before this one made nothing
@@ -145,6 +146,7 @@ class StatelessDecode(Decoder):
         """Set the codec and the way to decode; make sure that there are requests."""
         super().prepare(device)
         self._kind.prepare(device, self.name)
+        self._absent = self._kind.absent(device)
         try:
             self._requests = RequestPool(self.media or media_device_of(device.path), CODED_BUFFERS + 2)
         except DeviceError as error:
@@ -209,7 +211,8 @@ class StatelessDecode(Decoder):
 
     def _parse(self, data: bytes | None) -> list[Picture]:
         assert self._parser is not None
-        return self._parser.flush() if data is None else self._parser.feed(data)
+        pictures = self._parser.flush() if data is None else self._parser.feed(data)
+        return without(pictures, self._absent) if self._absent else pictures
 
     def _restart(self) -> int:
         """Begin again with parsing, behind a flush; gives how many frames parsers have made nothing of in this run."""

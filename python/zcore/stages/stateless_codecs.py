@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
-from zcore.bitstream import h264
+from zcore._v4l2_ext_controls import describe
+from zcore.bitstream import h264, vp9
 from zcore.bitstream.mpeg2 import Mpeg2Parser
-from zcore.bitstream.picture import Parser
+from zcore.bitstream.picture import Parser, Picture
 from zcore.bitstream.vp8 import Vp8Parser
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
@@ -33,6 +34,8 @@ class StatelessCodec:
         Menu controls to set, each with its value and the words for it.
     header : sequence of int
         Controls of the stream's header, which the device may need to know before its pictures' format is set.
+    optional : sequence of int
+        Controls that not every device has: those that read a part of the headers themselves do without.
     """
 
     stateless: str
@@ -40,6 +43,7 @@ class StatelessCodec:
     references: int
     modes: tuple[tuple[int, int, str], ...] = ()
     header: tuple[int, ...] = ()
+    optional: tuple[int, ...] = ()
 
     def room(self, width: int, height: int) -> int:
         """Give how many bytes a coded picture may have: as many as its pixels."""
@@ -51,6 +55,10 @@ class StatelessCodec:
             code, _, _ = set_controls(device, [(id, CTRL_TYPE_MENU, value)])
             if code:
                 raise NegotiationError(f"{who} ({device.path}, {device.card}) cannot decode {words}")
+
+    def absent(self, device: V4l2Device) -> set[int]:
+        """Give the optional controls that a device does not have."""
+        return {id for id in self.optional if describe(device, id) is None}
 
 
 CODECS: dict[str, StatelessCodec] = {
@@ -67,7 +75,21 @@ CODECS: dict[str, StatelessCodec] = {
     ),
     "MPEG2": StatelessCodec("MPEG2_SLICE", Mpeg2Parser, Mpeg2Parser.references),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
+    "VP9": StatelessCodec(
+        "VP9_FRAME",
+        vp9.Vp9Parser,
+        vp9.Vp9Parser.references,
+        header=(vp9.CID_VP9_FRAME,),
+        optional=(vp9.CID_VP9_COMPRESSED_HDR,),
+    ),
 }
+
+
+def without(pictures: Sequence[Picture], absent: Collection[int]) -> list[Picture]:
+    """Take out controls that the device does not have."""
+    return [
+        picture._replace(controls=[one for one in picture.controls if one[0] not in absent]) for picture in pictures
+    ]
 
 
 def stateless_devices() -> list[tuple[str, str, str, Format]]:
