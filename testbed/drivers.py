@@ -139,6 +139,21 @@ def vkms(
     yield load("vkms", **{**wanted, **params})
 
 
+@contextmanager
+def virtio_gpu() -> Iterator[Nodes]:
+    """Card of the virtual machine, with two screens; the second is there once its connector is forced on.
+
+    Unlike the others it is unloaded in the end: a card in vain would be the first one for tests that want any.
+    """
+    try:
+        if not Path("/sys/module/virtio_gpu").exists():
+            _run(["modprobe", "virtio_gpu"])
+        # Its cards hang on the PCI device, which has the driver of all virtual devices.
+        yield _until(lambda: nodes("virtio-pci"), "the virtual machine has no card of virtio_gpu")
+    finally:
+        unload("virtio_gpu")
+
+
 def force_connector(card: str, connector: str, status: str) -> None:
     """Pull a monitor out of a card (``off``), plug one in (``on``), or leave that to the driver (``detect``).
 

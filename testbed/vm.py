@@ -135,7 +135,10 @@ def vng_command(
     if icount:
         argv += ["--cpus", "1", "--qemu-opts=-icount shift=0,sleep=off"]
     else:
-        argv += ["--cpus", str(cpus)]
+        # A card with two screens, which vkms is not. Its driver is loaded by those who want it: a card that is there
+        # from the beginning would be the first one for everybody.
+        argv += ["--cpus", str(cpus), "--append", "modprobe.blacklist=virtio_gpu"]
+        argv += ["--qemu-opts=-device virtio-gpu-pci,max_outputs=2"]
     return [*argv, "--exec", f"bash {script}"]
 
 
