@@ -86,6 +86,31 @@ def test_frames_stay_until_they_are_read(card):
         source.end_of_stream()
 
 
+def test_capture_of_a_display_that_nobody_drives_any_more_is_given_up(card):
+    source, screen = playing()
+    with zcore.Chain(source, screen) as chain:
+        chain.start()
+        source.push(np.full((16, 64, 4), 1, np.uint8))
+        wait_for(lambda: card.flips)
+        source.end_of_stream()
+        chain.wait()
+        with pytest.raises(zcore.StallError):
+            zcore.Chain(zcore.ScreenCapture(screen), FakeSink()).run(stall_timeout=0.2)
+
+
+def test_capture_ends_while_it_waits_for_a_picture(card):
+    source, screen = playing()
+    capture = zcore.ScreenCapture(screen)
+    with running(source, screen):
+        source.push(np.full((16, 64, 4), 1, np.uint8))
+        wait_for(lambda: card.flips)
+        with running(capture, FakeSink()) as second:
+            wait_for(lambda: capture.idle)
+            second.end_of_stream()
+            assert second.wait(60).frames == 0
+        source.end_of_stream()
+
+
 def test_a_job_that_is_refused_does_not_keep_the_picture_from_the_screen(card, fake_kernel):
     source, screen = playing()
     capture = zcore.ScreenCapture(screen)

@@ -133,6 +133,11 @@ cdef class WritebackNode(Node):
         if self.ready:
             self.ready = 0
             self.alarm.silence()
+        if self.remaining == 0 and self.job != NULL and not self.committed and (
+            self.extras is None or self.extras.disarm()
+        ):  # the end came while it waited for the display to show something
+            slot_drop(self.job)
+            self.job = NULL
         if self.job != NULL and (self.committed or self.extras is not None):
             return self.wait_for_picture()
         if self.remaining == 0:

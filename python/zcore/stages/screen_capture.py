@@ -309,8 +309,9 @@ class ScreenCapture(Stage, SourceMixin):
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for the display to show another picture."""
-        return self._node is not None and self._node.idle
+        """Whether it waits for the display to show another picture; not where no chain drives the display any more."""
+        shown = self.display is not None and self.display.runs_in is not None
+        return shown and self._node is not None and self._node.idle
 
     def facts(self) -> dict[str, Any]:
         """Tell what the connector did to the screen, and how often commits collided."""
