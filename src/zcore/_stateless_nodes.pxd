@@ -20,6 +20,7 @@ cdef struct Record:
     uint64_t number  # 0 = nothing was decoded, pictures just become due
     int64_t timestamp_ns  # of the frame that it came with
     uint32_t flags  # added to the picture's
+    bint restamp  # what becomes due is shown at `timestamp_ns`, not at its own time
     int due_count
     uint64_t due[MAX_DUE]  # pictures to hand on now, in this order
     int keep_count

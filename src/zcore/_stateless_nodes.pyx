@@ -252,6 +252,7 @@ cdef class StatelessNode(ConvertNode):
         record.number = picture.number
         record.timestamp_ns = self.stamp_ns
         record.flags = V4L2_BUF_FLAG_ERROR if picture.damaged else 0
+        record.restamp = picture.restamp
         if len(picture.due) > MAX_DUE or len(picture.keep) > MAX_DUE or len(picture.controls) > MAX_CONTROLS:
             raise ValueError(f"picture {picture.number} names more pictures or controls than there can be")
         for number in picture.due:
@@ -348,6 +349,8 @@ cdef class StatelessNode(ConvertNode):
             for j in range(self.held_count):
                 if self.held_number[j] == record.due[i] and self.out_count < MAX_HELD:
                     slot_hold(self.held[j])
+                    if record.restamp:
+                        self.held[j].meta.timestamp_ns = record.timestamp_ns
                     self.out[self.out_count] = self.held[j]
                     self.out_count += 1
         for j in range(self.held_count):

@@ -45,6 +45,9 @@ class Picture(NamedTuple):
         Whether something that it builds on is missing.
     key : bool
         Whether decoding can start here.
+    restamp : bool
+        Whether the pictures that become due are shown at the time of the data at hand, and not of the data that they
+        were decoded from: VP9 and AV1 code pictures early and have them shown later, by a header of its own.
     """
 
     number: int
@@ -55,6 +58,7 @@ class Picture(NamedTuple):
     size: tuple[int, int] = (0, 0)
     damaged: bool = False
     key: bool = False
+    restamp: bool = False
 
 
 class Parser(ABC):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
-from zcore.bitstream import h264
+from zcore.bitstream import av1, h264
 from zcore.bitstream.picture import Parser
 from zcore.bitstream.vp8 import Vp8Parser
 from zcore.errors import NegotiationError, make_error
@@ -65,6 +65,7 @@ CODECS: dict[str, StatelessCodec] = {
         (h264.CID_SPS,),
     ),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
+    "AV1": StatelessCodec("AV1_FRAME", av1.Av1Parser, av1.Av1Parser.references, header=(av1.CID_SEQUENCE,)),
 }
 
 
