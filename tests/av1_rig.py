@@ -1,5 +1,6 @@
-"""AV1 for tests: what FFmpeg reads in the headers, what our parser reads, the kernel's structures, and made-up headers."""
+"""AV1 for tests: what FFmpeg reads in the headers, what our parser reads, and the kernel's structures."""
 
+import contextlib
 import ctypes
 import io
 import re
@@ -12,6 +13,7 @@ from zcore.bitstream.av1 import units
 from zcore.bitstream.av1_sequence import Av1Bits
 
 _element = re.compile(r"(\d+)\s+(\S+)\s+([01]*) = (-?\d+)$")
+KINDS = {"Sequence Header", "Frame Header", "Redundant Frame Header", "Tile Group", "Frame"}
 SKIPPED = {"Padding", "Metadata", "Temporal Delimiter", "Tile List"}
 FILLING = ("trailing_", "zero_bit")
 HEAD = ("obu_", "temporal_id", "spatial_id", "extension_header")
@@ -30,8 +32,8 @@ class Unit:
         All that was read, without the OBU's own header.
     values : dict
         Of the elements, by their names.
-    ended : bool
-        Whether it was read to its end.
+    error : str
+        Why it was not read to its end.
     """
 
     def __init__(self):
@@ -39,7 +41,7 @@ class Unit:
         self.starts = []
         self.bits = ""
         self.values = {}
-        self.ended = False
+        self.error = ""
 
 
 def trace(packets, codec="libsvtav1"):
@@ -60,28 +62,25 @@ def trace(packets, codec="libsvtav1"):
             packet = av.Packet(data)
             packet.pts = packet.dts = number
             with av.logging.Capture(local=True) as lines:
-                try:
+                with contextlib.suppress(av.error.InvalidDataError):
                     context.filter(packet)
-                    ended = True
-                except Exception:
-                    ended = False
-            found.append(_units([text.strip() for _, name, text in lines if name == "trace_headers"], ended))
+            found.append(_units([text.strip() for _, name, text in lines if name == "trace_headers"]))
         return found
     finally:
         av.logging.set_level(level)
 
 
-def _units(lines, ended):
+def _units(lines):
     units = []
     for line in lines:
         if line == "OBU header":
-            if units:
-                units[-1].ended = True
             units.append(Unit())
             continue
         element = _element.match(line)
         if not element:
-            if units and not line.startswith("Packet"):
+            if units and units[-1].kind and line not in KINDS:
+                units[-1].error = units[-1].error or line
+            elif units:
                 units[-1].kind = units[-1].kind or line
             continue
         unit = units[-1]
@@ -89,11 +88,9 @@ def _units(lines, ended):
         if name.startswith(FILLING) or (unit.kind in SKIPPED):
             continue
         if not name.startswith(HEAD):
-            unit.starts.append(len(unit.bits))
+            unit.starts += [len(unit.bits)] if bits else []
             unit.bits += bits
         unit.values[name] = int(value)
-    if units:
-        units[-1].ended = ended
     return units
 
 
@@ -219,3 +216,58 @@ def tiles(picture):
     """Give a picture's tiles."""
     content = dict(picture.controls)[av1.CID_TILE_GROUP_ENTRY]
     return list((TILE * (len(content) // 16)).from_buffer_copy(content))
+
+
+FRAME_FLAGS = (
+    "show_frame", "showable_frame", "error_resilient_mode", "disable_cdf_update", "allow_screen_content_tools",
+    "force_integer_mv", "allow_intrabc", "use_superres", "allow_high_precision_mv", "is_motion_mode_switchable",
+    "use_ref_frame_mvs", "disable_frame_end_update_cdf", "allow_warped_motion", "reference_select", "reduced_tx_set",
+    "", "skip_mode_present", "frame_size_override_flag", "buffer_removal_time_present_flag",
+    "frame_refs_short_signaling",
+)  # fmt: skip
+PLACES = {
+    "base_q_idx": "quantization.base_q_idx", "qm_y": "quantization.qm_y", "qm_u": "quantization.qm_u",
+    "delta_q_res": "quantization.delta_q_res", "context_update_tile_id": "tile_info.context_update_tile_id",
+    "loop_filter_level": "loop_filter.level", "loop_filter_sharpness": "loop_filter.sharpness",
+    "loop_filter_ref_deltas": "loop_filter.ref_deltas", "loop_filter_mode_deltas": "loop_filter.mode_deltas",
+    "delta_lf_res": "loop_filter.delta_lf_res", "cdef_damping_minus_3": "cdef.damping_minus_3",
+    "cdef_bits": "cdef.bits", "cdef_y_pri_strength": "cdef.y_pri_strength",
+    "cdef_y_sec_strength": "cdef.y_sec_strength", "cdef_uv_pri_strength": "cdef.uv_pri_strength",
+    "cdef_uv_sec_strength": "cdef.uv_sec_strength", "lr_type": "loop_restoration.frame_restoration_type",
+    "lr_uv_shift": "loop_restoration.lr_uv_shift", "width_in_sbs_minus_1": "tile_info.width_in_sbs_minus_1",
+    "height_in_sbs_minus_1": "tile_info.height_in_sbs_minus_1",
+}  # fmt: skip
+PLACES |= {f"delta_q_{one}.delta_q": f"quantization.delta_q_{one}" for one in ("y_dc", "u_dc", "u_ac", "v_dc", "v_ac")}
+MAPPED = {"cdef_y_sec_strength": (0, 1, 2, 4), "cdef_uv_sec_strength": (0, 1, 2, 4), "lr_type": (0, 3, 1, 2)}
+FEATURE_MOST = (255, 63, 63, 63, 63, 7, 0, 0)
+
+
+def agree(values, frame, grain=None):
+    """Whether what FFmpeg read is in the kernel's structures; gives how many values were compared."""
+    compared = 0
+    for name, value in values.items():
+        key, *index = re.split(r"\[|\]\[?", name.rstrip("]"))
+        index = [int(one) for one in index]
+        if key == "force_integer_mv" and frame.frame_type in (0, 2):
+            assert frame.flags >> FRAME_FLAGS.index(key) & 1  # 5.9.2: set for all intra frames, whatever was read
+        elif key in FRAME_FLAGS:
+            assert frame.flags >> FRAME_FLAGS.index(key) & 1 == value, name
+        elif key == "feature_enabled":
+            assert frame.segmentation.feature_enabled[index[0]] >> index[1] & 1 == value, name
+        elif key == "feature_value":
+            most = FEATURE_MOST[index[1]]
+            assert frame.segmentation.feature_data[index[0]][index[1]] == max(-most, min(most, value)), name
+        elif key == "frame_width_minus_1":
+            assert frame.upscaled_width == value + 1, name
+        elif key in PLACES or hasattr(FRAME, key):
+            ours = frame
+            for part in PLACES.get(key, key).split("."):
+                ours = getattr(ours, part)
+            assert (ours[index[0]] if index else ours) == MAPPED.get(key, {value: value})[value], name
+        elif grain is not None and hasattr(FILM_GRAIN, key) and key != "flags":
+            ours = getattr(grain, key)
+            assert (ours[index[0]] if index else ours) == value, name
+        else:
+            continue
+        compared += 1
+    return compared
