@@ -7,6 +7,7 @@ import pytest
 from av1_rig import control, tiles
 from bitstream_rig import encode
 from test_stateless_visl import SIZE, played
+from testbed import drivers
 from visl_trace import numbers, recorded
 from zcore.bitstream import av1
 
@@ -16,6 +17,12 @@ ARRAYS = (
     "frame_restoration_type", "loop_restoration_size", "skip_mode_frame", "buffer_removal_time", "order_hints",
     "reference_frame_ts", "ref_frame_idx",
 )  # fmt: skip
+
+
+@pytest.fixture
+def visl():
+    with drivers.loaded("visl") as nodes:
+        yield nodes.one("m2m").path
 
 
 def value_of(record, path):
