@@ -2,6 +2,7 @@
 
 import ctypes
 import random
+from fractions import Fraction
 
 import pytest
 
@@ -88,6 +89,26 @@ def test_as_many_pictures_as_dav1d_gives():
     pictures = [picture for data, _, _ in packets for picture in parser.feed(data)] + parser.flush()
     assert len(frames) == 30 == sum(len(picture.due) for picture in pictures)
     assert {(frame.width, frame.height) for frame in frames} == {SIZE}
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm", "ivf", "obu"])
+def test_packets_of_containers(container, tmp_path):
+    """MP4 and WebM leave out the temporal delimiters."""
+    av = pytest.importorskip("av")
+    packets, path = made("plain", 10), str(tmp_path / f"clip.{container}")
+    with av.open(path, "w") as file:
+        stream = file.add_stream("libsvtav1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for data, pts, key in packets:
+            packet = av.Packet(data)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 25), key
+            packet.pts = packet.dts = pts
+            file.mux(packet)
+    parser = Av1Parser()
+    with av.open(path) as file:
+        pictures = [picture for packet in file.demux(video=0) if packet.size for picture in parser.feed(bytes(packet))]
+    assert sum(len(picture.due) for picture in pictures) == 10
+    assert (parser.damaged_units, parser.without_reference) == (0, 0)
 
 
 def test_structures_are_as_large_as_the_kernels():
