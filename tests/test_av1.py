@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from av1_made import DELIMITER, any_frame, any_sequence, obu, show_existing
+from av1_made import DELIMITER, Writer, any_frame, any_sequence, obu, show_existing
 from av1_rig import FILM_GRAIN, FRAME, SEQUENCE, agree, control, recorded, tiles, trace
 from bitstream_rig import encode
 from zcore.bitstream import av1
@@ -199,3 +199,36 @@ def bytes_of(record, name):
 
 
 SEEN: set = set()
+
+
+def read_first(data):
+    """Read the sequence header of a packet."""
+    parser = Av1Parser()
+    parser.feed(data)
+    return parser.sequence
+
+
+def test_what_was_lost_is_replaced_by_what_is_there():
+    """A frame whose tiles are lost: devices are never told of a picture that they do not have."""
+    packets = encode("libsvtav1", 10, SIZE, preset=8, svtav1_params="pred-struct=1")
+    parser, pictures, lost = Av1Parser(), [], 0
+    for n, (data, _, _) in enumerate(packets):
+        unit = next(unit for unit in av1.units(data) if unit.type == 6)
+        reader = av1.HeaderReader(av1.Av1Bits(unit.payload), parser.sequence or read_first(data), parser.slots)
+        reader.read()
+        if n > 1 and not lost and reader.frame.refresh_frame_flags:
+            w, lost = Writer(), n
+            w.text = "".join(format(byte, "08b") for byte in unit.payload)[: reader.bits.position]
+            data = DELIMITER + obu(3, w.bytes())
+        pictures += parser.feed(data)
+    assert lost
+    assert parser.damaged_units == 1
+    assert len(pictures) == 9
+    assert not any(picture.damaged for picture in pictures[:lost])
+    assert any(picture.damaged for picture in pictures[lost:])
+    alive = {1}
+    for picture in pictures[1:]:
+        frame = control(picture, av1.CID_FRAME)
+        named = [frame.reference_frame_ts[i] // 1000 for i in frame.ref_frame_idx]
+        assert set(named) <= alive
+        alive = (alive | {picture.number}) & set(picture.keep)
