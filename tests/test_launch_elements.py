@@ -168,7 +168,7 @@ def test_property_without_effect_is_logged(caplog):
     [
         ("kmsink", "no element 'kmsink'; did you mean 'kmssink'?"),
         ("QUEUE", "no element 'QUEUE'; did you mean 'queue'?"),
-        ("frobnicator", "no element 'frobnicator'; there are appsink, appsrc, avdec_h264"),
+        ("frobnicator", "no element 'frobnicator'; there are appsink, appsrc, av1parse, avdec_h264"),
         ("autovideosink", "zcore has kmssink in its place"),
         ("openh264enc", "zcore has v4l2h264enc, or x264enc on the CPU, in its place"),
         ("ANY ! fakesink", "for these caps write 'capsfilter caps=ANY'"),

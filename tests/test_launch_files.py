@@ -67,11 +67,12 @@ def test_branches_record_and_look(tmp_path):
     assert len(packets_of(tmp_path / "a.mkv")) == len(packets_of(tmp_path / "b.mkv")) == 6
 
 
-def test_raw_stream_is_parsed(tmp_path):
-    raw = tmp_path / "a.h264"
-    launch(f"{SMALL} ! x264enc ! filesink location={raw}").run()
+@pytest.mark.parametrize(("encoder", "parser"), [("x264enc", "h264parse"), ("svtav1enc", "av1parse")])
+def test_raw_stream_is_parsed(tmp_path, encoder, parser):
+    raw = tmp_path / "a.raw"
+    launch(f"{SMALL} ! {encoder} ! filesink location={raw}").run()
     place = tmp_path / "a.mp4"
-    chain = launch(f"filesrc location={raw} num-buffers=5 ! h264parse name=cut ! mp4mux ! filesink location={place}")
+    chain = launch(f"filesrc location={raw} num-buffers=5 ! {parser} name=cut ! mp4mux ! filesink location={place}")
     assert isinstance(chain["cut"], zcore.DemuxSource)
     assert chain.run().frames == 5
     assert [one[0] for one in packets_of(place)] == [0, 40, 80, 120, 160]

@@ -215,6 +215,7 @@ def test_element_by_gstreamers_name(decoder, tmp_path, monkeypatch):
     monkeypatch.setattr(stateless, "media_device_of", lambda path: "/dev/media0")
     assert [one.name for one in codecs.factories()] == ["v4l2slfwhtdec"]
     assert codecs.on_any_device("v4l2slh264dec").stage == "zcore.stages.stateless:StatelessDecode"
+    assert codecs.on_any_device("v4l2slav1dec").stage == "zcore.stages.stateless:StatelessDecode"
     assert codecs.on_any_device("v4l2slh263dec") is None
     path = tmp_path / "in.fwht"
     frames = pictures(4)

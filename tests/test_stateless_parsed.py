@@ -35,6 +35,15 @@ class Late(Parser):
         return [Picture(0, due=self.waiting)]
 
 
+class Early(Late):
+    """Shows each picture when the next one is decoded, and at that one's time, as VP9 and AV1 have it."""
+
+    def feed(self, data):
+        (coded,) = super().feed(data)
+        shows = [Picture(0, due=coded.due, keep=coded.keep, shown_now=True)] if coded.due else []
+        return [coded._replace(due=(), keep=[*coded.due, *coded.keep]), *shows]
+
+
 @pytest.fixture
 def decoder(fake_kernel):
     return FakeStatelessDecoder(fake_kernel)
@@ -50,8 +59,8 @@ def parts(*sizes, count=3):
     return pictures, payloads
 
 
-def play(monkeypatch, payloads, header=()):
-    codec = replace(stateless_codecs.CODECS["FWHT"], parser=Late, references=Late.references, header=header)
+def play(monkeypatch, payloads, header=(), parser=Late):
+    codec = replace(stateless_codecs.CODECS["FWHT"], parser=parser, references=parser.references, header=header)
     monkeypatch.setitem(stateless_codecs.CODECS, "FWHT", codec)
     kept = Kept()
     stage = zcore.StatelessDecode("/dev/video2", format="NV12", media="/dev/media0")
@@ -68,6 +77,16 @@ def test_pictures_that_wait_come_before_a_change(decoder, monkeypatch):
     assert kept.sizes == [size for size in (SIZE, SMALL, LARGE, SIZE) for _ in range(3)]
     assert len(report.replanned) == 3
     assert report.frames == 12
+
+
+def test_pictures_have_the_time_of_what_shows_them(decoder, monkeypatch):
+    pictures, payloads = parts(SIZE, count=5)
+    kept, _ = play(monkeypatch, payloads)
+    assert kept.payloads == pictures
+    assert kept.times == [5_000_000 * n for n in (1, 2, 3, 4, 5)]
+    kept, _ = play(monkeypatch, payloads, parser=Early)
+    assert kept.payloads == pictures
+    assert kept.times == [5_000_000 * n for n in (2, 3, 4, 5, 5)]  # the last one at the end, with its own
 
 
 @pytest.mark.proves("dev-stateless-decoder:initialization")

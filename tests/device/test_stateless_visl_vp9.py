@@ -3,10 +3,10 @@
 import random
 
 import pytest
-from test_stateless_visl import played, visl  # noqa: F401
 
 import zcore
 from bitstream_rig import encode
+from test_stateless_visl import played, visl  # noqa: F401
 from visl_trace import dumped, numbers, recorded
 from vp9_rig import compressed, hidden, show_existing, superframe, traced, uncompressed
 from zcore.bitstream.vp9 import CID_VP9_COMPRESSED_HDR, Vp9Parser

@@ -58,7 +58,7 @@ def parse(text):
             words = line[line.index(":") + 1 :].replace(",", "").split()
             fields.update(zip(words[::2], words[1::2], strict=False))
             continue
-        key, _, value = line.strip().partition(" ")
+        key, _, value = line.strip().replace(":{", ": {", 1).partition(" ")
         fields[key.rstrip(":")] = value.strip()
         dump = key if value.strip() == "{" else ""
     return events

@@ -38,6 +38,7 @@ DEMUXERS = {
 PARSERS = {
     "h264parse": ("H.264", "h264", "video/x-h264"),
     "h265parse": ("H.265", "hevc", "video/x-h265"),
+    "av1parse": ("AV1", "obu", "video/x-av1"),
     "mpegvideoparse": ("MPEG-1 and MPEG-2", "mpegvideo", "video/mpeg"),
     "mpeg4videoparse": ("MPEG-4", "m4v", "video/mpeg, mpegversion=4"),
     "jpegparse": ("JPEG", "mjpeg", "image/jpeg"),

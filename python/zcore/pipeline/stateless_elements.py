@@ -15,7 +15,10 @@ from zcore.pipeline.factory import Factory, filters
 from zcore.pipeline.properties import Property
 from zcore.pipeline.property_types import STRING
 
-CODECS = {"fwht": ("FWHT", "FWHT"), "h264": ("H.264", "H264"), "vp8": ("VP8", "VP8"), "vp9": ("VP9", "VP9")}
+CODECS = {
+    "fwht": ("FWHT", "FWHT"), "h264": ("H.264", "H264"), "mpeg2": ("MPEG-2", "MPEG2"), "vp8": ("VP8", "VP8"),
+    "vp9": ("VP9", "VP9"), "av1": ("AV1", "AV1"),
+}  # fmt: skip
 """Name in the element's name: name for people, name of the format."""
 
 _OF_FORMAT = {fmt: codec for codec, (_, fmt) in CODECS.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_ext_controls import describe
-from zcore.bitstream import h264, vp9
+from zcore.bitstream import av1, h264, vp9
 from zcore.bitstream.mpeg2 import Mpeg2Parser
 from zcore.bitstream.picture import Parser, Picture
 from zcore.bitstream.vp8 import Vp8Parser
@@ -81,6 +81,9 @@ CODECS: dict[str, StatelessCodec] = {
         vp9.Vp9Parser.references,
         header=(vp9.CID_VP9_FRAME,),
         optional=(vp9.CID_VP9_COMPRESSED_HDR,),
+    ),
+    "AV1": StatelessCodec(
+        "AV1_FRAME", av1.Av1Parser, av1.Av1Parser.references, header=(av1.CID_SEQUENCE,), optional=(av1.CID_FILM_GRAIN,)
     ),
 }
 
