@@ -17,7 +17,7 @@ def picture(number, size):
     return pixels
 
 
-def encode(codec, frames, size=(64, 48), **options):
+def encode(codec, frames, size=(64, 48), pix_fmt="yuv420p", **options):
     """Give the packets of an encoder as ``(bytes, pts, is key frame)``."""
     av = pytest.importorskip("av")
     try:
@@ -25,13 +25,13 @@ def encode(codec, frames, size=(64, 48), **options):
     except Exception:
         pytest.skip(f"this PyAV has no encoder {codec}")
     context.width, context.height = size
-    context.pix_fmt = "yuv420p"
+    context.pix_fmt = pix_fmt
     context.time_base = Fraction(1, 25)
     context.framerate = Fraction(25)
     context.options = {key.replace("_", "-"): str(value) for key, value in options.items()}
     packets = []
     for number in range(frames):
-        frame = av.VideoFrame.from_ndarray(picture(number, size), "rgb24").reformat(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(picture(number, size), "rgb24").reformat(format=pix_fmt)
         frame.pts = number
         packets += context.encode(frame)
     packets += context.encode(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from zcore.bitstream.annexb import START, ByteStream, plain
 from zcore.bitstream.h264_dpb import Dpb
 from zcore.bitstream.h264_sets import FLAT, Pps, Sps, raster, read_pps, read_sps
 from zcore.bitstream.h264_slice import HEADER_BYTES, SI, B, I, P, Slice, read_slice
@@ -16,9 +17,7 @@ CID_DECODE_MODE, CID_START_CODE, CID_SPS, CID_PPS, CID_SCALING, CID_DECODE_PARAM
 FRAME_BASED, ANNEX_B = 1, 1
 IDR_PIC, PFRAME, BFRAME = 1, 8, 0x10
 PARAMS = struct.Struct("<HHiiHHiiiIIIII")
-START = b"\0\0\1"
 SLICE, IDR, SPS_UNIT, PPS_UNIT = 1, 5, 7, 8
-LARGEST = 1 << 26  # of a NAL unit: without an end the buffer would grow for ever
 
 
 class H264Parser(Parser):
@@ -35,7 +34,7 @@ class H264Parser(Parser):
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
         self._raw_pps: dict[int, bytes] = {}
-        self._rest = b""
+        self._stream = ByteStream(self.skip)
         self._slices: list[bytes] = []
         self._first: Slice | None = None
         self._kinds: set[int] = set()
@@ -44,31 +43,16 @@ class H264Parser(Parser):
 
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
-        self._rest += data
         found: list[Picture] = []
-        start = self._rest.find(START)
-        if start < 0:
-            self._rest = self._rest[-2:]
-            return found
-        while True:
-            end = self._rest.find(START, start + 3)
-            if end < 0:
-                break
-            self._unit(self._rest[start + 3 : end].rstrip(b"\0"), found)
-            start = end
-        self._rest = self._rest[start:]
-        if len(self._rest) > LARGEST:
-            self.skip(BitstreamError(f"a unit of more than {LARGEST} bytes", len(self._rest) * 8))
-            self._rest = b""
+        for unit in self._stream.feed(data):
+            self._unit(unit, found)
         return found
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
         found: list[Picture] = []
-        start = self._rest.find(START)
-        if start >= 0:
-            self._unit(self._rest[start + 3 :].rstrip(b"\0"), found)
-        self._rest = b""
+        for unit in self._stream.flush():
+            self._unit(unit, found)
         self._finish(found)
         due = self.dpb.flush()
         if due:
@@ -77,8 +61,6 @@ class H264Parser(Parser):
         return found
 
     def _unit(self, unit: bytes, found: list[Picture]) -> None:
-        if not unit:
-            return
         kind = unit[0] & 31
         try:
             if unit[0] & 128:
@@ -159,18 +141,3 @@ class H264Parser(Parser):
             (CID_SCALING, raster(first.pps.scaling or FLAT)),
             (CID_DECODE_PARAMS, entries + params),
         ]
-
-
-def plain(unit: bytes) -> bytes:
-    """Take out the bytes that keep a NAL unit from looking like a start code (7.4.1)."""
-    if b"\0\0\3" not in unit:
-        return unit
-    out = bytearray()
-    zeros = 0
-    for byte in unit:
-        if zeros >= 2 and byte == 3:
-            zeros = 0
-            continue
-        zeros = 0 if byte else zeros + 1
-        out.append(byte)
-    return bytes(out)

@@ -15,7 +15,7 @@ from zcore.pipeline.factory import Factory, filters
 from zcore.pipeline.properties import Property
 from zcore.pipeline.property_types import STRING
 
-CODECS = {"fwht": ("FWHT", "FWHT"), "h264": ("H.264", "H264"), "vp8": ("VP8", "VP8")}
+CODECS = {"fwht": ("FWHT", "FWHT"), "h264": ("H.264", "H264"), "h265": ("H.265", "HEVC"), "vp8": ("VP8", "VP8")}
 """Name in the element's name: name for people, name of the format."""
 
 _OF_FORMAT = {fmt: codec for codec, (_, fmt) in CODECS.items()}

@@ -228,6 +228,7 @@ class StatelessDecode(Codec):
         parse = None
         if self._kind.parser is not None:
             self._parser = self._kind.parser(self._last_number)
+            self._parser.elements = self._kind.elements(self.coded_pad.device)
             parse = self._parse
         self._node_now = (FwhtNode if parse is None else StatelessNode)(
             self.name, *queues, source, sink, self._requests, changed=self._changed, size=self._input.size,

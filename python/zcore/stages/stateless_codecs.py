@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
-from zcore.bitstream import h264
+from zcore._v4l2_ext_controls import describe_all
+from zcore.bitstream import h264, hevc
 from zcore.bitstream.picture import Parser
 from zcore.bitstream.vp8 import Vp8Parser
 from zcore.errors import NegotiationError, make_error
@@ -32,6 +34,8 @@ class StatelessCodec:
         Menu controls to set, each with its value and the words for it.
     header : sequence of int
         Controls of the stream's header, which the device may need to know before its pictures' format is set.
+    optional : sequence of int
+        Controls that not every device has, or takes the same number of elements of.
     """
 
     stateless: str
@@ -39,6 +43,7 @@ class StatelessCodec:
     references: int
     modes: tuple[tuple[int, int, str], ...] = ()
     header: tuple[int, ...] = ()
+    optional: tuple[int, ...] = ()
 
     def room(self, width: int, height: int) -> int:
         """Give how many bytes a coded picture may have: as many as its pixels."""
@@ -50,6 +55,16 @@ class StatelessCodec:
             code, _, _ = set_controls(device, [(id, CTRL_TYPE_MENU, value)])
             if code:
                 raise NegotiationError(f"{who} ({device.path}, {device.card}) cannot decode {words}")
+
+    def elements(self, device: V4l2Device) -> dict[int, int]:
+        """Give how many elements the device takes of each optional control; 0 = it has not got it."""
+        if not self.optional:
+            return {}
+        found = dict.fromkeys(self.optional, 0)
+        for info in describe_all(device):
+            if info.id in found:
+                found[info.id] = prod(info.dims) if info.dims else 1
+        return found
 
 
 CODECS: dict[str, StatelessCodec] = {
@@ -63,6 +78,17 @@ CODECS: dict[str, StatelessCodec] = {
             (h264.CID_START_CODE, h264.ANNEX_B, "slices with start codes"),
         ),
         (h264.CID_SPS,),
+    ),
+    "HEVC": StatelessCodec(
+        "HEVC_SLICE",
+        hevc.HevcParser,
+        hevc.HevcParser.references,
+        (
+            (hevc.CID_DECODE_MODE, hevc.FRAME_BASED, "whole pictures; it wants slices one by one"),
+            (hevc.CID_START_CODE, hevc.ANNEX_B, "slices with start codes"),
+        ),
+        (hevc.CID_SPS,),
+        (hevc.CID_SLICE_PARAMS, hevc.CID_SCALING, hevc.CID_ENTRY_POINTS),
     ),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
 }
