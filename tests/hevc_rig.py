@@ -14,7 +14,7 @@ STRUCTURES = {
     CID_SPS: "hevc_sps", CID_PPS: "hevc_pps", CID_SLICE_PARAMS: "hevc_slice_params",
     CID_SCALING: "hevc_scaling_matrix", CID_DECODE_PARAMS: "hevc_decode_params",
 }  # fmt: skip
-_line = re.compile(r"^(\d+) +(\w+(?:\[\d+\])*) +[01.]* *= (-?\d+)$")
+_line = re.compile(r"^(\d+) +(\w+(?:\[\d+\])*) +([01]*) *= (-?\d+)$")
 SLICE, SPS, PPS = "Slice Segment Header", "Sequence Parameter Set", "Picture Parameter Set"
 
 
@@ -41,8 +41,11 @@ def traced(packets):
         text = text.strip()
         match = _line.match(text)
         if match and found:
-            found[-1][1].setdefault(match[2], int(match[3]))
-            found[-1][1]["bits"] = int(match[1]) + 1
+            fields = found[-1][1]
+            if match[2] not in fields:
+                fields[match[2]] = int(match[4])
+                fields.setdefault("widths", {})[match[2]] = len(match[3])
+            fields["bits"] = int(match[1]) + len(match[3])
         elif text and text[0].isupper() and ":" not in text:
             found.append((text, {}))
     return found

@@ -164,7 +164,7 @@ def test_slice_headers_are_what_ffmpeg_reads(packets):
         assert np.frombuffer(content, np.uint32).tolist() == points
 
 
-def check_slice(own, fields, pps, poc):
+def check_slice(own, fields, pps, poc, dependent=False):
     assert own["slice_pic_order_cnt"] == poc
     assert own["nuh_temporal_id_plus1"] == fields["nuh_temporal_id_plus1"]
     for name in ("nal_unit_type", "slice_type", "slice_qp_delta", "slice_cb_qp_offset", "slice_cr_qp_offset",
@@ -183,7 +183,7 @@ def check_slice(own, fields, pps, poc):
         fields.get("slice_temporal_mvp_enabled_flag", 0), fields.get("mvd_l1_zero_flag", 0),
         fields.get("cabac_init_flag", 0), fields.get("collocated_from_l0_flag", int(fields["slice_type"] < 2)), 0,
         fields.get("slice_deblocking_filter_disabled_flag", pps.get("pps_deblocking_filter_disabled_flag", 0)),
-        fields.get("slice_loop_filter_across_slices_enabled_flag", across), 0,
+        fields.get("slice_loop_filter_across_slices_enabled_flag", across), dependent,
     )  # fmt: skip
     assert own["flags"] == sum(flag << i for i, flag in enumerate(flags))
 
