@@ -78,4 +78,30 @@ def pictures_of(sections):
     for fields in slices:
         number += fields["first_slice_segment_in_pic_flag"]
         numbers.append(number)
-    return [[fields for _, fields in group] for _, group in groupby(zip(numbers, slices, strict=True), lambda one: one[0])]
+    groups = groupby(zip(numbers, slices, strict=True), lambda one: one[0])
+    return [[fields for _, fields in group] for _, group in groups]
+
+
+def check_slice(own, fields, pps, poc, dependent=False):
+    """Compare an element of the slice parameters with what FFmpeg reads."""
+    assert own["slice_pic_order_cnt"] == poc
+    assert own["nuh_temporal_id_plus1"] == fields["nuh_temporal_id_plus1"]
+    for name in ("nal_unit_type", "slice_type", "slice_qp_delta", "slice_cb_qp_offset", "slice_cr_qp_offset",
+                 "collocated_ref_idx", "five_minus_max_num_merge_cand", "num_entry_point_offsets"):  # fmt: skip
+        assert own[name] == fields.get(name, 0), name
+    assert own["slice_segment_addr"] == fields.get("slice_segment_address", 0)
+    for name in ("slice_beta_offset_div2", "slice_tc_offset_div2"):
+        assert own[name] == fields.get(name, pps.get(name.replace("slice", "pps"), 0))
+    for i, inter in enumerate((fields["slice_type"] < 2, fields["slice_type"] == 0)):
+        default = pps[f"num_ref_idx_l{i}_default_active_minus1"]
+        name = f"num_ref_idx_l{i}_active_minus1"
+        assert own[name] == (fields.get(name, default) if inter else 0)
+    across = pps["pps_loop_filter_across_slices_enabled_flag"]
+    flags = (
+        fields.get("slice_sao_luma_flag", 0), fields.get("slice_sao_chroma_flag", 0),
+        fields.get("slice_temporal_mvp_enabled_flag", 0), fields.get("mvd_l1_zero_flag", 0),
+        fields.get("cabac_init_flag", 0), fields.get("collocated_from_l0_flag", int(fields["slice_type"] < 2)), 0,
+        fields.get("slice_deblocking_filter_disabled_flag", pps.get("pps_deblocking_filter_disabled_flag", 0)),
+        fields.get("slice_loop_filter_across_slices_enabled_flag", across), dependent,
+    )  # fmt: skip
+    assert own["flags"] == sum(flag << i for i, flag in enumerate(flags))

@@ -7,7 +7,10 @@ from hevc_writer import IDR, TRAIL_R, Writer, short_term_set, width
 B, P, I = range(3)  # noqa: E741 - the standard's names
 
 
-def slice_unit(rnd, s, p, poc, kind=TRAIL_R, first=True, like=None, dependent=False, address=0, data=b"\x5a\xc3\0\0\1\x77"):
+DATA = b"\x5a\xc3\0\0\1\x77"
+
+
+def slice_unit(rnd, s, p, poc, kind=TRAIL_R, first=True, like=None, dependent=False, address=0):
     """Write a slice; gives its unit and its reference picture set.
 
     Parameters
@@ -37,7 +40,7 @@ def slice_unit(rnd, s, p, poc, kind=TRAIL_R, first=True, like=None, dependent=Fa
     if p.extension:
         size = w.ue(rnd.randrange(3))
         w.u(8 * size, 0)
-    return w.unit(kind, data=data), m
+    return w.unit(kind, data=DATA), m
 
 
 def independent(w, rnd, s, p, m, poc, kind, like):

@@ -113,6 +113,17 @@ def test_h264_in_pieces_of_any_size():
         assert parsed(H264Parser(), pieces) == whole
 
 
+def test_h264_in_pieces_that_are_whole():
+    packets = encode("libx264", 8, SIZE, bf=2)
+    parser = H264Parser(whole=True)
+    for number, (packet, _, _) in enumerate(packets, 1):
+        assert [picture.number for picture in parser.feed(packet)] == [number]
+    stream = b"".join(packet for packet, _, _ in packets)
+    parser = H264Parser(whole=True)
+    pieces = [(stream[at : at + 200], 0, False) for at in range(0, len(stream), 200)]
+    assert sum(bool(picture.number) for picture in parsed(parser, pieces)) >= 7
+
+
 def test_h264_parameter_sets_by_hand():
     """Baseline, level 1.1, order type 2, 5x3 macroblocks cut to 72x40; CAVLC, three references."""
     text = "010000101100000000001011" + "1" + "1" + "011" + "00100" + "0" + "00101" + "011" + "1" + "1"

@@ -18,16 +18,25 @@ class ByteStream:
     ----------
     damaged : callable
         Told of a unit that has no end.
+    whole : bool
+        Whether a unit is expected to end with its piece. A piece that does not begin with a start code refutes it.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether that was not refuted yet.
     """
 
-    def __init__(self, damaged: Callable[[BitstreamError], None]):
+    def __init__(self, damaged: Callable[[BitstreamError], None], whole: bool = False):
         self._damaged = damaged
+        self.whole = whole
         self._rest = bytearray()
         self._searched = 0  # no start code begins before it
         self._inside = False  # the rest is a unit; else what comes before the first start code
 
     def feed(self, data: bytes) -> list[bytes]:
         """Read on; gives the units whose end was seen, without start codes and trailing zeros."""
+        self.whole = self.whole and data.startswith((START, b"\0" + START))
         self._rest += data
         units = []
         while True:
@@ -46,7 +55,7 @@ class ByteStream:
         elif len(self._rest) > LARGEST:
             self._damaged(BitstreamError(f"a unit of more than {LARGEST} bytes", len(self._rest) * 8))
             self.reset()
-        return units
+        return units + self.flush() if self.whole else units
 
     def flush(self) -> list[bytes]:
         """Give the last unit: the stream is over."""

@@ -23,18 +23,26 @@ SLICE, IDR, SPS_UNIT, PPS_UNIT = 1, 5, 7, 8
 class H264Parser(Parser):
     """Reads H.264 byte streams, in pieces of any size.
 
-    A picture is known to be complete when the next one begins: it comes one piece later, or with :meth:`flush`.
+    A picture is known to be complete when the next one begins: it comes later, or with :meth:`flush`.
+
+    Parameters
+    ----------
+    last_number : int
+        Number of the last picture of an earlier stream on the same device.
+    whole : bool
+        Whether each piece is expected to hold whole access units: then pictures come with their piece. A piece that
+        does not begin with a start code refutes it.
     """
 
     references = 16
 
-    def __init__(self, last_number: int = 0):
+    def __init__(self, last_number: int = 0, whole: bool = False):
         super().__init__(last_number)
         self.dpb = Dpb()
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
         self._raw_pps: dict[int, bytes] = {}
-        self._stream = ByteStream(self.skip)
+        self._stream = ByteStream(self.skip, whole)
         self._slices: list[bytes] = []
         self._first: Slice | None = None
         self._kinds: set[int] = set()
@@ -46,6 +54,8 @@ class H264Parser(Parser):
         found: list[Picture] = []
         for unit in self._stream.feed(data):
             self._unit(unit, found)
+        if self._stream.whole:
+            self._finish(found)
         return found
 
     def flush(self) -> list[Picture]:

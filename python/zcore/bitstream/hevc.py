@@ -14,16 +14,16 @@ from zcore.bitstream.hevc_sps import Sps, read_sps
 from zcore.bitstream.picture import BitstreamError, Parser, Picture
 
 _BASE = 0x00A40900 + 400
-CID_SPS, CID_PPS, CID_SLICE_PARAMS, CID_SCALING, CID_DECODE_PARAMS, CID_DECODE_MODE, CID_START_CODE, CID_ENTRY_POINTS = (
-    range(_BASE, _BASE + 8)
-)
+CID_SPS, CID_PPS, CID_SLICE_PARAMS, CID_SCALING = range(_BASE, _BASE + 4)
+CID_DECODE_PARAMS, CID_DECODE_MODE, CID_START_CODE, CID_ENTRY_POINTS = range(_BASE + 4, _BASE + 8)
 FRAME_BASED, ANNEX_B = 1, 1
 IRAP_PIC, IDR_PIC, NO_OUTPUT_OF_PRIOR = 1, 2, 4
 PARAMS = struct.Struct("<iHH4B16s16s16sB3x256sQ")
 SLICE_PARAMS = struct.Struct("<III4Bi4B8bB3xI16s16sHH194s2xQ")
 SLICES = {*range(10), *range(16, 22)}
 SPS_UNIT, PPS_UNIT, END_OF_SEQUENCE, END_OF_STREAM, PREFIX_SEI = 33, 34, 36, 37, 39
-BEGINS = {*range(32, 38), PREFIX_SEI, *range(41, 45), *range(48, 56)}  # a new access unit, if behind a slice (7.4.2.4.4)
+# What begins a new access unit, or ends one, behind a slice (7.4.2.4.4).
+BEGINS = {*range(32, 38), PREFIX_SEI, *range(41, 45), *range(48, 56)}
 PIC_TIMING = 1
 MOST_SLICES = 600  # of a picture, at the highest level (table A.8)
 HEADER_BYTES = 512, 1 << 16  # a slice header with many entry points is long
@@ -34,16 +34,24 @@ class HevcParser(Parser):
 
     A picture is known to be complete when the next one begins: it comes one piece later, or with :meth:`flush`. Units
     of other layers than the base layer are passed over.
+
+    Parameters
+    ----------
+    last_number : int
+        Number of the last picture of an earlier stream on the same device.
+    whole : bool
+        Whether each piece is expected to hold whole access units: then pictures come with their piece. A piece that
+        does not begin with a start code refutes it.
     """
 
     references = 16
 
-    def __init__(self, last_number: int = 0):
+    def __init__(self, last_number: int = 0, whole: bool = False):
         super().__init__(last_number)
         self.dpb = Dpb()
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
-        self._stream = ByteStream(self.skip)
+        self._stream = ByteStream(self.skip, whole)
         self._slices: list[tuple[Slice, bytes]] = []
         self._bytes = 0
         self._independent: Slice | None = None
@@ -63,6 +71,8 @@ class HevcParser(Parser):
             kind = coming[0] >> 1 & 63
             if kind in BEGINS or (kind in SLICES and coming[2] & 128):
                 self._finish(found)
+        if self._stream.whole:
+            self._finish(found)
         return found
 
     def flush(self) -> list[Picture]:
@@ -89,7 +99,7 @@ class HevcParser(Parser):
             if unit[0] & 128 or (len(unit) > 1 and not unit[1] & 7):
                 raise BitstreamError("the header of a NAL unit is damaged", 0)
             if kind in SLICES:
-                self._slice(unit)
+                self._slice(unit, found)
             elif kind == SPS_UNIT:
                 sps = read_sps(plain(unit))
                 self.sps[sps.id] = sps
@@ -109,13 +119,14 @@ class HevcParser(Parser):
                 self._damaged, self._independent = True, None
             self.skip(error)
 
-    def _slice(self, unit: bytes) -> None:
+    def _slice(self, unit: bytes, found: list[Picture]) -> None:
         slice = self._read_slice(unit)
         if not slice.first:
+            if self._slices and not slice.same_picture(self._slices[-1][0]):
+                self._finish(found)  # this one belongs to a picture behind it
             if not self._slices:
                 raise BitstreamError("the first slice of a picture is missing", 16)
-            last, _ = self._slices[-1]
-            if not slice.same_picture(last) or slice.address <= last.address:
+            if slice.address <= self._slices[-1][0].address:
                 raise BitstreamError("a slice does not belong behind the one before it", 16)
         if len(self._slices) == MOST_SLICES or self._bytes + len(unit) > LARGEST:
             raise BitstreamError(f"a picture of more than {MOST_SLICES} slices or {LARGEST} bytes", 0)
@@ -155,8 +166,6 @@ class HevcParser(Parser):
             return
         try:
             pps = first.pps.pack(first.sps)
-            self.takes(CID_SLICE_PARAMS, len(slices))
-            self.takes(CID_ENTRY_POINTS, sum(len(slice.entry_points) for slice, _ in slices))
         except BitstreamError as error:
             self.skip(error)
             return
@@ -183,17 +192,18 @@ class HevcParser(Parser):
         first, _ = slices[0]
         lists = (first.pps.scaling or first.sps.scaling) if first.sps.scaling is not None else None
         points = [point for slice, _ in slices for point in slice.entry_points]
-        controls = [(CID_SPS, first.sps.pack()), (CID_PPS, pps)]
-        if self.takes(CID_SLICE_PARAMS, len(slices)):
-            ends = accumulate(len(unit) + len(START) for _, unit in slices)
-            packed = [
-                pack_slice(slice, unit, end, references, new) for (slice, unit), end in zip(slices, ends, strict=True)
-            ]
-            controls.append((CID_SLICE_PARAMS, b"".join(packed)))
-        if self.takes(CID_SCALING):
-            controls.append((CID_SCALING, (lists or FLAT).pack()))
-        controls.append((CID_DECODE_PARAMS, pack_params(first, references, new.poc)))
-        if points and self.takes(CID_ENTRY_POINTS, len(points)):
+        ends = accumulate(len(unit) + len(START) for _, unit in slices)
+        packed = [
+            pack_slice(slice, unit, end, references, new) for (slice, unit), end in zip(slices, ends, strict=True)
+        ]
+        controls = [
+            (CID_SPS, first.sps.pack()),
+            (CID_PPS, pps),
+            (CID_SLICE_PARAMS, b"".join(packed)),
+            (CID_SCALING, (lists or FLAT).pack()),
+            (CID_DECODE_PARAMS, pack_params(first, references, new.poc)),
+        ]
+        if points:
             controls.append((CID_ENTRY_POINTS, struct.pack(f"<{len(points)}I", *points)))
         return controls
 
@@ -257,4 +267,3 @@ def pack_slice(slice: Slice, unit: bytes, end: int, references: References, pict
         slice.short_term_bits, slice.long_term_bits, slice.weights,
         sum(1 << i for i, isset in enumerate(flags) if isset),
     )  # fmt: skip
-

@@ -187,7 +187,7 @@ class Dpb:
 
     def _bump(self, sps: Sps, before: bool) -> list[int]:
         """Show pictures until as few wait, and as short, as the sequence says; `before` = and the next one has room."""
-        due = []
+        due: list[int] = []
         while True:
             self._clean()
             waiting = [picture for picture in self.pictures if picture.waits]

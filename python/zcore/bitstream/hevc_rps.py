@@ -17,7 +17,7 @@ class ShortTermSet(NamedTuple):
     after: tuple[tuple[int, bool], ...] = ()
 
     @property
-    def count(self) -> int:
+    def num_delta_pocs(self) -> int:
         """NumDeltaPocs."""
         return len(self.before) + len(self.after)
 
@@ -53,7 +53,7 @@ def read_short_term(bits: Bits, index: int, known: list[ShortTermSet], last: boo
     if index and bits.flag():
         back = (bits.ue(index - 1) if last else 0) + 1
         other = known[index - back]
-        return _predicted(bits, other), other.count
+        return _predicted(bits, other), other.num_delta_pocs
     counts = bits.ue(MOST), bits.ue(MOST)
     if sum(counts) > MOST:
         raise BitstreamError(f"more than {MOST} reference pictures", bits.position)
@@ -72,14 +72,12 @@ def _predicted(bits: Bits, other: ShortTermSet) -> ShortTermSet:
     sign = -1 if bits.flag() else 1
     shift = sign * (bits.ue(32767) + 1)
     used, kept = [], []
-    for _ in range(other.count + 1):
+    for _ in range(other.num_delta_pocs + 1):
         used.append(bits.flag())
         kept.append(used[-1] or bits.flag())
     deltas = [delta + shift for delta, _ in other.before + other.after] + [shift]
     # The distances grow within each part of the other set, so sorting gives the order of the standard's loops.
-    found = sorted(
-        (delta, flag) for delta, flag, keep in zip(deltas, used, kept, strict=True) if keep and delta
-    )
+    found = sorted((delta, flag) for delta, flag, keep in zip(deltas, used, kept, strict=True) if keep and delta)
     before = tuple(one for one in reversed(found) if one[0] < 0)
     after = tuple(one for one in found if one[0] > 0)
     if len(before) + len(after) > MOST:

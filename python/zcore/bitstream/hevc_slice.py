@@ -204,7 +204,7 @@ def _read_references(bits: Bits, found: Slice) -> None:
         start = bits.position
         found.long_term = _read_long_term(bits, sps, sps.long_term)
         found.long_term_bits = bits.position - start
-    if found.short_term.count + len(found.long_term) > MOST:
+    if found.short_term.num_delta_pocs + len(found.long_term) > MOST:
         raise BitstreamError(f"more than {MOST} reference pictures", bits.position)
 
 

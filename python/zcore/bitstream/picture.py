@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 NS_PER_PICTURE = 1000
@@ -73,9 +73,6 @@ class Parser(ABC):
         Pictures that were skipped because what they build on is missing.
     last_error : BitstreamError or None
         Why a unit was skipped last.
-    elements : mapping
-        How many elements the device takes of a control, by its id; 0 = it has no such control. What is not named has
-        no limit.
     """
 
     references = 1  # pictures that the device may have to keep
@@ -85,7 +82,6 @@ class Parser(ABC):
         self.damaged_units = 0
         self.without_reference = 0
         self.last_error: BitstreamError | None = None
-        self.elements: Mapping[int, int] = {}
 
     @abstractmethod
     def feed(self, data: bytes) -> list[Picture]:
@@ -99,19 +95,6 @@ class Parser(ABC):
         """Number the next picture."""
         self.last_number += 1
         return self.last_number
-
-    def takes(self, control: int, count: int = 1) -> bool:
-        """Tell whether the device wants a control.
-
-        Raises
-        ------
-        BitstreamError
-            It does, and not as many elements.
-        """
-        most = self.elements.get(control, count)
-        if 0 < most < count:
-            raise BitstreamError(f"the device takes {most} elements of control {control:#x}, not {count}")
-        return most > 0
 
     def skip(self, error: BitstreamError) -> None:
         """Count a damaged unit."""

@@ -20,7 +20,7 @@ from zcore.stages.base import LinkCaps, Sizes, make_pool
 from zcore.stages.codec_base import Codec
 from zcore.stages.controls import Value
 from zcore.stages.cpu_pads import ReadPad
-from zcore.stages.stateless_codecs import CODECS, StatelessCodec
+from zcore.stages.stateless_codecs import CODECS, StatelessCodec, without
 from zcore.stages.v4l2_pad import V4l2Pad, asked_code, caps_of
 
 CODED_BUFFERS = 4
@@ -114,6 +114,7 @@ class StatelessDecode(Codec):
         self._coded: LinkCaps | None = None
         self._stream: StatelessStream | None = None
         self._header: tuple[tuple[int, bytes], ...] = ()  # controls that the formats of pictures depend on
+        self._absent: set[int] = set()  # optional controls that the device does not have
         self._node_now: StatelessNode | None = None
         self._parser: Parser | None = None
         self._last_number = 0
@@ -148,6 +149,7 @@ class StatelessDecode(Codec):
         for one in (pad, self.output):
             one.forget()
         self._kind.prepare(device, self.name)
+        self._absent = self._kind.absent(device)
         try:
             self._requests = RequestPool(self.media or media_device_of(device.path), CODED_BUFFERS + 2)
         except DeviceError as error:
@@ -228,7 +230,6 @@ class StatelessDecode(Codec):
         parse = None
         if self._kind.parser is not None:
             self._parser = self._kind.parser(self._last_number)
-            self._parser.elements = self._kind.elements(self.coded_pad.device)
             parse = self._parse
         self._node_now = (FwhtNode if parse is None else StatelessNode)(
             self.name, *queues, source, sink, self._requests, changed=self._changed, size=self._input.size,
@@ -238,7 +239,8 @@ class StatelessDecode(Codec):
 
     def _parse(self, data: bytes | None) -> list[Picture]:
         assert self._parser is not None
-        return self._parser.flush() if data is None else self._parser.feed(data)
+        pictures = self._parser.flush() if data is None else self._parser.feed(data)
+        return without(pictures, self._absent) if self._absent else pictures
 
     def _changed(self, width: int, height: int, picture: Picture | None) -> str:
         """Look at a picture that may need other buffers: ``pause`` where it does."""

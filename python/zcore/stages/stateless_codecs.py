@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import prod
+from functools import partial
 
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
-from zcore._v4l2_ext_controls import describe_all
+from zcore._v4l2_ext_controls import describe
 from zcore.bitstream import h264, hevc
-from zcore.bitstream.picture import Parser
+from zcore.bitstream.picture import Parser, Picture
 from zcore.bitstream.vp8 import Vp8Parser
 from zcore.errors import NegotiationError, make_error
 from zcore.formats import Format, find
@@ -35,7 +35,7 @@ class StatelessCodec:
     header : sequence of int
         Controls of the stream's header, which the device may need to know before its pictures' format is set.
     optional : sequence of int
-        Controls that not every device has, or takes the same number of elements of.
+        Controls that not every device has: those that read a part of the headers themselves do without.
     """
 
     stateless: str
@@ -56,22 +56,16 @@ class StatelessCodec:
             if code:
                 raise NegotiationError(f"{who} ({device.path}, {device.card}) cannot decode {words}")
 
-    def elements(self, device: V4l2Device) -> dict[int, int]:
-        """Give how many elements the device takes of each optional control; 0 = it has not got it."""
-        if not self.optional:
-            return {}
-        found = dict.fromkeys(self.optional, 0)
-        for info in describe_all(device):
-            if info.id in found:
-                found[info.id] = prod(info.dims) if info.dims else 1
-        return found
+    def absent(self, device: V4l2Device) -> set[int]:
+        """Give the optional controls that a device does not have."""
+        return {id for id in self.optional if describe(device, id) is None}
 
 
 CODECS: dict[str, StatelessCodec] = {
     "FWHT": StatelessCodec("FWHT_STATELESS", None, 1),
     "H264": StatelessCodec(
         "H264_SLICE",
-        h264.H264Parser,
+        partial(h264.H264Parser, whole=True),
         h264.H264Parser.references,
         (
             (h264.CID_DECODE_MODE, h264.FRAME_BASED, "whole pictures; it wants slices one by one"),
@@ -81,7 +75,7 @@ CODECS: dict[str, StatelessCodec] = {
     ),
     "HEVC": StatelessCodec(
         "HEVC_SLICE",
-        hevc.HevcParser,
+        partial(hevc.HevcParser, whole=True),
         hevc.HevcParser.references,
         (
             (hevc.CID_DECODE_MODE, hevc.FRAME_BASED, "whole pictures; it wants slices one by one"),
@@ -92,6 +86,13 @@ CODECS: dict[str, StatelessCodec] = {
     ),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
 }
+
+
+def without(pictures: Sequence[Picture], absent: Collection[int]) -> list[Picture]:
+    """Take out controls that the device does not have."""
+    return [
+        picture._replace(controls=[one for one in picture.controls if one[0] not in absent]) for picture in pictures
+    ]
 
 
 def stateless_devices() -> list[tuple[str, str, str, Format]]:
