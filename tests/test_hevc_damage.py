@@ -193,20 +193,6 @@ def test_controls_that_a_device_has_not_got(closed_gops):
             assert [id for id, _ in picture.controls] == [CID_SPS, CID_PPS, CID_SCALING, CID_DECODE_PARAMS]
 
 
-def test_pieces_that_are_whole(closed_gops):
-    """Each picture comes with its piece, and one that was no whole one costs a picture at most."""
-    whole = HevcParser(whole=True)
-    for number, (packet, _, _) in enumerate(closed_gops, 1):
-        assert [picture.number for picture in whole.feed(packet)] == [number]
-    stream = b"".join(packet for packet, _, _ in closed_gops)
-    parser = HevcParser(whole=True)
-    pieces = [(stream[at : at + 700], 0, False) for at in range(0, len(stream), 700)]
-    again = fed(parser, pieces)
-    assert parser.damaged_units <= 1
-    assert sum(bool(picture.number) for picture in again) >= len(closed_gops) - 1
-    assert [number for picture in again for number in picture.due]
-
-
 def test_slices_without_parameters():
     parser = HevcParser()
     assert parsed([(b"\0\0\1\x26\x01\xaf\x0c\0\0\1\x02\x01\xd0\0\0\1\x42\x01", 0, False)], parser)[1] == []

@@ -13,6 +13,7 @@ cdef enum:
     MAX_DUE = 20  # pictures that one submission names
     MAX_HELD = 48
     MAX_CONTROLS = 8
+    STAMPS = 64  # pieces of the stream whose times are known
 
 
 # What is to be done when a picture is decoded. Pictures are numbered in the order of decoding, from 1.
@@ -48,6 +49,8 @@ cdef class StatelessNode(ConvertNode):
     cdef int out_count
     cdef tuple kept_pools
     cdef int64_t stamp_ns
+    cdef int64_t stamps[STAMPS]  # of pieces of the stream: a picture may be complete some pieces after its first
+    cdef uint64_t pieces
     cdef readonly uint64_t last_number
     cdef readonly uint64_t submitted
     cdef readonly uint64_t bitstream_bytes  # written into the device's buffers

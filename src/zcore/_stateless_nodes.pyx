@@ -200,6 +200,8 @@ cdef class StatelessNode(ConvertNode):
                     slot = self.source.pop()
                     self.stamp_ns = slot.meta.timestamp_ns
                     self.frames_in += 1
+                    self.pieces += 1
+                    self.stamps[self.pieces % STAMPS] = self.stamp_ns
                     memory = slot.planes[0].memory
                     result = memory_map(memory)
                     if result >= 0:
@@ -247,10 +249,13 @@ cdef class StatelessNode(ConvertNode):
         cdef v4l2_ext_control controls[MAX_CONTROLS]
         cdef bytes payload, content
         cdef int result, count = 0
+        cdef uint64_t piece = picture.piece
         memset(&record, 0, sizeof(record))
         memset(controls, 0, sizeof(controls))
         record.number = picture.number
         record.timestamp_ns = self.stamp_ns
+        if 0 < piece <= self.pieces < piece + STAMPS:
+            record.timestamp_ns = self.stamps[piece % STAMPS]
         record.flags = V4L2_BUF_FLAG_ERROR if picture.damaged else 0
         if len(picture.due) > MAX_DUE or len(picture.keep) > MAX_DUE or len(picture.controls) > MAX_CONTROLS:
             raise ValueError(f"picture {picture.number} names more pictures or controls than there can be")

@@ -18,25 +18,26 @@ class ByteStream:
     ----------
     damaged : callable
         Told of a unit that has no end.
-    whole : bool
-        Whether a unit is expected to end with its piece. A piece that does not begin with a start code refutes it.
-
-    Attributes
-    ----------
-    whole : bool
-        Whether that was not refuted yet.
     """
 
-    def __init__(self, damaged: Callable[[BitstreamError], None], whole: bool = False):
+    def __init__(self, damaged: Callable[[BitstreamError], None]):
         self._damaged = damaged
-        self.whole = whole
+        self._pieces = 0
+        self._began = 0  # the piece in which the unit begins whose end was not seen yet
         self._rest = bytearray()
         self._searched = 0  # no start code begins before it
         self._inside = False  # the rest is a unit; else what comes before the first start code
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Read on; gives the units whose end was seen, without start codes and trailing zeros."""
-        self.whole = self.whole and data.startswith((START, b"\0" + START))
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Read on.
+
+        Returns
+        -------
+        list of (int, bytes)
+            The units whose end was seen, without start codes and trailing zeros, each with the number of the piece in
+            which it begins, counted from 1.
+        """
+        self._pieces += 1
         self._rest += data
         units = []
         while True:
@@ -45,9 +46,9 @@ class ByteStream:
                 break
             unit = bytes(self._rest[:at]).rstrip(b"\0") if self._inside else b""
             if unit:
-                units.append(unit)
+                units.append((self._began, unit))
             del self._rest[: at + len(START)]
-            self._inside, self._searched = True, 0
+            self._inside, self._searched, self._began = True, 0, self._pieces
         self._searched = max(len(self._rest) - 2, 0)
         if not self._inside:
             del self._rest[: self._searched]
@@ -55,13 +56,13 @@ class ByteStream:
         elif len(self._rest) > LARGEST:
             self._damaged(BitstreamError(f"a unit of more than {LARGEST} bytes", len(self._rest) * 8))
             self.reset()
-        return units + self.flush() if self.whole else units
+        return units
 
-    def flush(self) -> list[bytes]:
+    def flush(self) -> list[tuple[int, bytes]]:
         """Give the last unit: the stream is over."""
         unit = bytes(self._rest).rstrip(b"\0") if self._inside else b""
         self.reset()
-        return [unit] if unit else []
+        return [(self._began, unit)] if unit else []
 
     def reset(self) -> None:
         """Forget what was not given."""

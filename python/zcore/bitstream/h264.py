@@ -24,25 +24,19 @@ class H264Parser(Parser):
     """Reads H.264 byte streams, in pieces of any size.
 
     A picture is known to be complete when the next one begins: it comes later, or with :meth:`flush`.
-
-    Parameters
-    ----------
-    last_number : int
-        Number of the last picture of an earlier stream on the same device.
-    whole : bool
-        Whether each piece is expected to hold whole access units: then pictures come with their piece. A piece that
-        does not begin with a start code refutes it.
     """
 
     references = 16
 
-    def __init__(self, last_number: int = 0, whole: bool = False):
+    def __init__(self, last_number: int = 0):
         super().__init__(last_number)
         self.dpb = Dpb()
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
         self._raw_pps: dict[int, bytes] = {}
-        self._stream = ByteStream(self.skip, whole)
+        self._stream = ByteStream(self.skip)
+        self._piece = 0  # in which the unit at hand begins
+        self._begun = 0  # in which the picture begins
         self._slices: list[bytes] = []
         self._first: Slice | None = None
         self._kinds: set[int] = set()
@@ -52,16 +46,16 @@ class H264Parser(Parser):
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
         found: list[Picture] = []
-        for unit in self._stream.feed(data):
+        for piece, unit in self._stream.feed(data):
+            self._piece = piece
             self._unit(unit, found)
-        if self._stream.whole:
-            self._finish(found)
         return found
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
         found: list[Picture] = []
-        for unit in self._stream.flush():
+        for piece, unit in self._stream.flush():
+            self._piece = piece
             self._unit(unit, found)
         self._finish(found)
         due = self.dpb.flush()
@@ -107,7 +101,7 @@ class H264Parser(Parser):
         if self._first is not None and not slice.same_picture(self._first):
             self._finish(found)
         if self._first is None:
-            self._first = slice
+            self._first, self._begun = slice, self._piece
         self._kinds.add(slice.type)
         self._slices.append(unit)
 
@@ -135,7 +129,11 @@ class H264Parser(Parser):
         controls = self._controls(first, kinds, entries, poc)
         due = self.dpb.store(number, first, poc)
         payload = b"".join(START + unit for unit in slices)
-        found.append(Picture(number, payload, controls, due, self.dpb.keep(), first.pps.sps.size, self._damaged, key))
+        found.append(
+            Picture(
+                number, payload, controls, due, self.dpb.keep(), first.pps.sps.size, self._damaged, key, self._begun
+            )
+        )
 
     def _controls(self, first: Slice, kinds: set[int], entries: bytes, poc: tuple[int, int]) -> list[tuple[int, bytes]]:
         flags = IDR_PIC if first.idr else 0

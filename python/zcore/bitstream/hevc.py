@@ -34,24 +34,18 @@ class HevcParser(Parser):
 
     A picture is known to be complete when the next one begins: it comes one piece later, or with :meth:`flush`. Units
     of other layers than the base layer are passed over.
-
-    Parameters
-    ----------
-    last_number : int
-        Number of the last picture of an earlier stream on the same device.
-    whole : bool
-        Whether each piece is expected to hold whole access units: then pictures come with their piece. A piece that
-        does not begin with a start code refutes it.
     """
 
     references = 16
 
-    def __init__(self, last_number: int = 0, whole: bool = False):
+    def __init__(self, last_number: int = 0):
         super().__init__(last_number)
         self.dpb = Dpb()
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
-        self._stream = ByteStream(self.skip, whole)
+        self._stream = ByteStream(self.skip)
+        self._piece = 0  # in which the unit at hand begins
+        self._begun = 0  # in which the picture begins
         self._slices: list[tuple[Slice, bytes]] = []
         self._bytes = 0
         self._independent: Slice | None = None
@@ -64,21 +58,21 @@ class HevcParser(Parser):
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
         found: list[Picture] = []
-        for unit in self._stream.feed(data):
+        for piece, unit in self._stream.feed(data):
+            self._piece = piece
             self._unit(unit, found)
         coming = self._stream.coming(3)
         if len(coming) == 3 and _layer(coming) == 0:
             kind = coming[0] >> 1 & 63
             if kind in BEGINS or (kind in SLICES and coming[2] & 128):
                 self._finish(found)
-        if self._stream.whole:
-            self._finish(found)
         return found
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
         found: list[Picture] = []
-        for unit in self._stream.flush():
+        for piece, unit in self._stream.flush():
+            self._piece = piece
             self._unit(unit, found)
         self._finish(found)
         due = self.dpb.flush()
@@ -132,6 +126,8 @@ class HevcParser(Parser):
             raise BitstreamError(f"a picture of more than {MOST_SLICES} slices or {LARGEST} bytes", 0)
         if not slice.dependent:
             self._independent = slice
+        if not self._slices:
+            self._begun = self._piece
         self._slices.append((slice, unit))
         self._bytes += len(unit) + len(START)
 
@@ -154,6 +150,12 @@ class HevcParser(Parser):
             return
         self._timing = b""
         first, _ = slices[0]
+        try:
+            pps = first.pps.pack(first.sps)
+        except BitstreamError as error:
+            self._restart |= first.irap
+            self.skip(error)
+            return
         fresh = first.irap and (first.idr or first.bla or self._restart or first.sps != self._sequence)
         discard = first.no_output_of_prior_pics or (self._restart and first.nal_unit_type == CRA)  # C.5.2.2
         if first.irap:
@@ -163,11 +165,6 @@ class HevcParser(Parser):
             return
         if first.sps != self._sequence:
             self.skip(BitstreamError("the sequence parameters change without a key frame"))
-            return
-        try:
-            pps = first.pps.pack(first.sps)
-        except BitstreamError as error:
-            self.skip(error)
             return
         poc = self.dpb.order_of(first, fresh)
         references, due = self.dpb.begin(first, poc, fresh, discard)
@@ -184,7 +181,8 @@ class HevcParser(Parser):
         due += self.dpb.store(new, first.sps)
         payload = b"".join(START + unit for _, unit in slices)
         keep = self.dpb.keep()
-        found.append(Picture(new.number, payload, controls, due, keep, first.sps.size, damaged, first.irap))
+        size = first.sps.size
+        found.append(Picture(new.number, payload, controls, due, keep, size, damaged, first.irap, self._begun))
 
     def _controls(
         self, slices: list[tuple[Slice, bytes]], pps: bytes, references: References, new: Stored

@@ -30,9 +30,9 @@ class ShortTermSet(NamedTuple):
 class LongTerm(NamedTuple):
     """A long-term reference picture of a picture."""
 
-    poc: int  # its lowest bits, or with `msb` what is to be taken off the picture's order count for the bits above
-    used: bool
-    cycle: int | None = None  # DeltaPocMsbCycleLt
+    poc: int  # the lowest bits of its order count
+    used: bool  # the picture itself may refer to it
+    cycle: int | None = None  # DeltaPocMsbCycleLt; None = the lowest bits are enough
 
 
 def read_short_term(bits: Bits, index: int, known: list[ShortTermSet], last: bool) -> tuple[ShortTermSet, int]:

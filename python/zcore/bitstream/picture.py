@@ -45,6 +45,8 @@ class Picture(NamedTuple):
         Whether something that it builds on is missing.
     key : bool
         Whether decoding can start here.
+    piece : int
+        With which call of :meth:`Parser.feed` it began, counted from 1: it has the time of that piece. 0 = the last.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Picture(NamedTuple):
     size: tuple[int, int] = (0, 0)
     damaged: bool = False
     key: bool = False
+    piece: int = 0
 
 
 class Parser(ABC):

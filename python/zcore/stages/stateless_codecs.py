@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
@@ -65,7 +64,7 @@ CODECS: dict[str, StatelessCodec] = {
     "FWHT": StatelessCodec("FWHT_STATELESS", None, 1),
     "H264": StatelessCodec(
         "H264_SLICE",
-        partial(h264.H264Parser, whole=True),
+        h264.H264Parser,
         h264.H264Parser.references,
         (
             (h264.CID_DECODE_MODE, h264.FRAME_BASED, "whole pictures; it wants slices one by one"),
@@ -75,7 +74,7 @@ CODECS: dict[str, StatelessCodec] = {
     ),
     "HEVC": StatelessCodec(
         "HEVC_SLICE",
-        partial(hevc.HevcParser, whole=True),
+        hevc.HevcParser,
         hevc.HevcParser.references,
         (
             (hevc.CID_DECODE_MODE, hevc.FRAME_BASED, "whole pictures; it wants slices one by one"),
