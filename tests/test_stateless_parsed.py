@@ -97,6 +97,33 @@ def test_controls_that_the_device_has_not_got_are_left_out(decoder, monkeypatch)
     assert kept.payloads == pictures
 
 
+def test_pictures_have_the_time_of_the_data_that_they_began_with(decoder, monkeypatch):
+    """Where a picture ends is seen some pieces later, or at the end of the stream."""
+
+    class Behind(Late):
+        def __init__(self, last_number=0):
+            super().__init__(last_number)
+            self.pieces, self.complete = 0, []
+
+        def feed(self, data):
+            self.pieces += 1
+            (found,) = super().feed(data)
+            self.complete.append(found._replace(due=[found.number], piece=self.pieces))
+            return [self.complete.pop(0)] if len(self.complete) > 2 else []
+
+        def flush(self):
+            return self.complete
+
+    codec = replace(stateless_codecs.CODECS["FWHT"], parser=Behind, references=Behind.references)
+    monkeypatch.setitem(stateless_codecs.CODECS, "FWHT", codec)
+    pictures, payloads = parts(SIZE, count=70)
+    kept = Kept()
+    stage = zcore.StatelessDecode("/dev/video2", format="NV12", media="/dev/media0")
+    zcore.Chain(CodedSource(payloads), stage, kept.stage).run()
+    assert kept.payloads == pictures
+    assert kept.times == [5_000_000 * n for n in range(1, 71)]
+
+
 def test_header_that_is_refused_for_good_fails_with_its_picture(decoder, fake_kernel, monkeypatch):
     fake_kernel.fail("VIDIOC_S_EXT_CTRLS", 22, times=2)
     with pytest.raises(zcore.DeviceError, match="refuses the headers"):
