@@ -29,6 +29,8 @@ STREAMS = {
                     "no_temporal_mvp": 1, "no_signhide": 1, "no_weightp": 1, "max_merge": 5, "ref": 1},
     "4:2:2": {"pix_fmt": "yuv422p", "bframes": 1, "dynamic_rd": 0},
     "grey": {"pix_fmt": "gray", "bframes": 1},
+    "fields": {"interlace": "tff", "bframes": 2, "keyint": 9},
+    "leading": {"bframes": 8, "b_adapt": 2, "open_gop": 0, "radl": 2, "keyint": 9, "ref": 5, "temporal_layers": 3},
     "not-a-multiple": {"size": (70, 38), "bframes": 1},
 }  # fmt: skip
 FRAMES = 18
@@ -72,6 +74,18 @@ def test_every_picture_comes_once_and_in_order(packets):
     assert not any(picture.damaged for picture in coded)
     for picture, (packet, _, _) in zip(coded, packets, strict=True):
         assert packet.replace(b"\0\0\0\1", b"\0\0\1").endswith(picture.payload)
+
+
+def test_fields_are_told():
+    packets = encode_hevc(FRAMES, **STREAMS["fields"])
+    pictures = [picture for picture in parsed(HevcParser(), packets) if picture.number]
+    told = [(int(structure(picture, CID_SLICE_PARAMS, many=True)[0]["pic_struct"]), time % 2)
+            for picture, (_, time, _) in zip(pictures, packets, strict=True)]  # fmt: skip
+    assert set(told) == {(1, 0), (2, 1)}
+    for picture in pictures:
+        params = structure(picture, CID_DECODE_PARAMS)
+        for entry in params["dpb"][: params["num_active_dpb_entries"]]:
+            assert entry["field_pic"] == told[int(entry["timestamp"]) // 1000 - 1][0]
 
 
 def test_references_were_kept(packets):
