@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_stateless_visl import played
 
+import zcore
 from hevc_rig import PPS, encode_hevc, pictures_of, structure, structure_dtype, traced
 from testbed import drivers
 from visl_trace import numbers, recorded
@@ -146,8 +147,14 @@ def test_arrays_arrive_whole(visl):
         assert len(points) == slices["num_entry_point_offsets"].sum() > 0
 
 
-def test_elements_by_gstreamers_names():
-    from zcore.pipeline import codecs
-
-    with drivers.loaded("visl"):
-        assert "v4l2slh265dec" in [one.name for one in codecs.factories()]
+def test_pipeline_by_gstreamers_names(visl, tmp_path):
+    """A file that is cut anywhere, of a size that nobody told before."""
+    path = tmp_path / "in.h265"
+    path.write_bytes(b"".join(packet for packet, _, _ in encode_hevc(9, SIZE, bframes=2, open_gop=1)))
+    text = f"filesrc location={path} blocksize=700 ! v4l2slh265dec ! video/x-raw,format=NV12 ! appsink name=out"
+    with recorded("hevc") as seen, zcore.launch(text) as chain:
+        chain.start()
+        sizes = [frame.size for frame in chain["out"]]
+        chain.wait()
+    assert sizes == [SIZE] * 9
+    assert len(seen.of(EVENTS[CID_SPS])) == 9
