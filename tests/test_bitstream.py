@@ -104,6 +104,23 @@ def test_h264_references_were_kept():
         alive = set(picture.keep)
 
 
+def test_h264_in_pieces_of_any_size():
+    packets = encode("libx264", 8, SIZE, bf=2)
+    whole = parsed(H264Parser(), packets)
+    stream = b"".join(packet for packet, _, _ in packets)
+    for size in (1, 7, 500):
+        pieces = [(stream[at : at + size], 0, False) for at in range(0, len(stream), size)]
+        assert [one._replace(piece=0) for one in parsed(H264Parser(), pieces)] == [
+            one._replace(piece=0) for one in whole
+        ]
+
+
+def test_h264_pictures_know_the_piece_in_which_they_begin():
+    packets = encode("libx264", 8, SIZE, bf=2)
+    pictures = parsed(H264Parser(), packets)
+    assert [picture.piece for picture in pictures if picture.number] == list(range(1, 9))
+
+
 def test_h264_parameter_sets_by_hand():
     """Baseline, level 1.1, order type 2, 5x3 macroblocks cut to 72x40; CAVLC, three references."""
     text = "010000101100000000001011" + "1" + "1" + "011" + "00100" + "0" + "00101" + "011" + "1" + "1"

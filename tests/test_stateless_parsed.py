@@ -99,6 +99,50 @@ def test_header_is_set_before_there_are_buffers(decoder, fake_kernel, monkeypatc
     assert [text.split()[-2] for text in report.replanned] == ["x".join(map(str, size)) for size in (SIZE, SMALL)]
 
 
+def test_controls_that_the_device_has_not_got_are_left_out(decoder, monkeypatch):
+    """A request with a control that the driver does not know would be refused as a whole."""
+
+    class More(Late):
+        def feed(self, data):
+            return [one._replace(controls=[*one.controls, (0xA40AFF, b"1234")]) for one in super().feed(data)]
+
+    optional = (FWHT_PARAMS, 0xA40AFF)
+    codec = replace(stateless_codecs.CODECS["FWHT"], parser=More, references=Late.references, optional=optional)
+    monkeypatch.setitem(stateless_codecs.CODECS, "FWHT", codec)
+    pictures, payloads = parts(SIZE)
+    kept = Kept()
+    stage = zcore.StatelessDecode("/dev/video2", format="NV12", media="/dev/media0")
+    zcore.Chain(CodedSource(payloads), stage, kept.stage).run()
+    assert kept.payloads == pictures
+
+
+def test_pictures_have_the_time_of_the_data_that_they_began_with(decoder, monkeypatch):
+    """Where a picture ends is seen some pieces later, or at the end of the stream."""
+
+    class Behind(Late):
+        def __init__(self, last_number=0):
+            super().__init__(last_number)
+            self.pieces, self.complete = 0, []
+
+        def feed(self, data):
+            self.pieces += 1
+            (found,) = super().feed(data)
+            self.complete.append(found._replace(due=[found.number], piece=self.pieces))
+            return [self.complete.pop(0)] if len(self.complete) > 2 else []
+
+        def flush(self):
+            return self.complete
+
+    codec = replace(stateless_codecs.CODECS["FWHT"], parser=Behind, references=Behind.references)
+    monkeypatch.setitem(stateless_codecs.CODECS, "FWHT", codec)
+    pictures, payloads = parts(SIZE, count=70)
+    kept = Kept()
+    stage = zcore.StatelessDecode("/dev/video2", format="NV12", media="/dev/media0")
+    zcore.Chain(CodedSource(payloads), stage, kept.stage).run()
+    assert kept.payloads == pictures
+    assert kept.times == [5_000_000 * n for n in range(1, 71)]
+
+
 def test_header_that_is_refused_for_good_fails_with_its_picture(decoder, fake_kernel, monkeypatch):
     fake_kernel.fail("VIDIOC_S_EXT_CTRLS", 22, times=2)
     with pytest.raises(zcore.DeviceError, match="refuses the headers"):

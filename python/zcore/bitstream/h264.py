@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from zcore.bitstream.annexb import START, ByteStream, plain
 from zcore.bitstream.h264_dpb import Dpb
 from zcore.bitstream.h264_sets import FLAT, Pps, Sps, raster, read_pps, read_sps
 from zcore.bitstream.h264_slice import HEADER_BYTES, SI, B, I, P, Slice, read_slice
 from zcore.bitstream.picture import BitstreamError, Parser, Picture
-from zcore.bitstream.units import START, Units
 
 _BASE = 0x00A40900
 CID_DECODE_MODE, CID_START_CODE, CID_SPS, CID_PPS, CID_SCALING, CID_DECODE_PARAMS = (
@@ -23,7 +23,7 @@ SLICE, IDR, SPS_UNIT, PPS_UNIT = 1, 5, 7, 8
 class H264Parser(Parser):
     """Reads H.264 byte streams, in pieces of any size.
 
-    A picture is known to be complete when the next one begins: it comes one piece later, or with :meth:`flush`.
+    A picture is known to be complete when the next one begins: it comes later, or with :meth:`flush`.
     """
 
     references = 16
@@ -34,8 +34,9 @@ class H264Parser(Parser):
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
         self._raw_pps: dict[int, bytes] = {}
-        self._units = Units()
-        self._piece = 0  # in which the picture at hand began
+        self._stream = ByteStream(self.skip)
+        self._piece = 0  # in which the unit at hand begins
+        self._begun = 0  # in which the picture begins
         self._slices: list[bytes] = []
         self._first: Slice | None = None
         self._kinds: set[int] = set()
@@ -44,20 +45,18 @@ class H264Parser(Parser):
 
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
-        self.pieces += 1
         found: list[Picture] = []
-        try:
-            for unit, piece in self._units.feed(data, self.pieces):
-                self._unit(unit, piece, found)
-        except BitstreamError as error:
-            self.skip(error)
+        for piece, unit in self._stream.feed(data):
+            self._piece = piece
+            self._unit(unit, found)
         return found
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
         found: list[Picture] = []
-        for unit, piece in self._units.flush():
-            self._unit(unit, piece, found)
+        for piece, unit in self._stream.flush():
+            self._piece = piece
+            self._unit(unit, found)
         self._finish(found)
         due = self.dpb.flush()
         if due:
@@ -65,16 +64,13 @@ class H264Parser(Parser):
         self._started = False
         return found
 
-    def _unit(self, unit: bytes, piece: int, found: list[Picture]) -> None:
-        unit = unit.rstrip(b"\0")
-        if not unit:
-            return
+    def _unit(self, unit: bytes, found: list[Picture]) -> None:
         kind = unit[0] & 31
         try:
             if unit[0] & 128:
                 raise BitstreamError("the forbidden bit of a NAL unit is set", 0)
             if kind in (SLICE, IDR):
-                self._slice(unit, kind, piece, found)
+                self._slice(unit, kind, found)
             elif 6 <= kind <= 9:
                 self._finish(found)  # these begin a new access unit
                 if kind == SPS_UNIT:
@@ -100,12 +96,12 @@ class H264Parser(Parser):
             if pps.sps.id == sps.id:  # what it says depends on its sequence
                 self.pps[id] = read_pps(plain(self._raw_pps[id][1:]), self.sps)
 
-    def _slice(self, unit: bytes, kind: int, piece: int, found: list[Picture]) -> None:
+    def _slice(self, unit: bytes, kind: int, found: list[Picture]) -> None:
         slice = read_slice(unit[0] >> 5 & 3, kind, plain(unit[1:HEADER_BYTES]), self.pps)
         if self._first is not None and not slice.same_picture(self._first):
             self._finish(found)
         if self._first is None:
-            self._first, self._piece = slice, piece
+            self._first, self._begun = slice, self._piece
         self._kinds.add(slice.type)
         self._slices.append(unit)
 
@@ -133,8 +129,11 @@ class H264Parser(Parser):
         controls = self._controls(first, kinds, entries, poc)
         due = self.dpb.store(number, first, poc)
         payload = b"".join(START + unit for unit in slices)
-        keep, size = self.dpb.keep(), first.pps.sps.size
-        found.append(Picture(number, payload, controls, due, keep, size, self._damaged, key, self._piece))
+        found.append(
+            Picture(
+                number, payload, controls, due, self.dpb.keep(), first.pps.sps.size, self._damaged, key, self._begun
+            )
+        )
 
     def _controls(self, first: Slice, kinds: set[int], entries: bytes, poc: tuple[int, int]) -> list[tuple[int, bytes]]:
         flags = IDR_PIC if first.idr else 0
@@ -150,18 +149,3 @@ class H264Parser(Parser):
             (CID_SCALING, raster(first.pps.scaling or FLAT)),
             (CID_DECODE_PARAMS, entries + params),
         ]
-
-
-def plain(unit: bytes) -> bytes:
-    """Take out the bytes that keep a NAL unit from looking like a start code (7.4.1)."""
-    if b"\0\0\3" not in unit:
-        return unit
-    out = bytearray()
-    zeros = 0
-    for byte in unit:
-        if zeros >= 2 and byte == 3:
-            zeros = 0
-            continue
-        zeros = 0 if byte else zeros + 1
-        out.append(byte)
-    return bytes(out)

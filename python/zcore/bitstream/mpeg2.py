@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 
+from zcore.bitstream.annexb import START, ByteStream
 from zcore.bitstream.bits import Bits
 from zcore.bitstream.picture import NS_PER_PICTURE, BitstreamError, Parser, Picture
-from zcore.bitstream.units import START, Units
 
 _BASE = 0x00A40900 + 220
 CID_SEQUENCE, CID_PICTURE, CID_QUANTISATION = _BASE, _BASE + 1, _BASE + 2
@@ -74,7 +74,7 @@ class Mpeg2Parser(Parser):
 
     def __init__(self, last_number: int = 0):
         super().__init__(last_number)
-        self._units = Units()
+        self._stream = ByteStream(self._lose, zeros=True)
         self.sequence: Sequence | None = None
         self._matrices = [DEFAULT_INTRA, DEFAULT_OTHER, DEFAULT_INTRA, DEFAULT_OTHER]
         self._older = self._newer = 0  # reference pictures
@@ -87,27 +87,22 @@ class Mpeg2Parser(Parser):
 
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
-        self.pieces += 1
         found: list[Picture] = []
-        try:
-            for unit, piece in self._units.feed(data, self.pieces):
-                self._unit(unit, piece, found)
-        except BitstreamError as error:
-            self._damaged = True
-            self.skip(error)
+        for piece, unit in self._stream.feed(data):
+            self._unit(unit, piece, found)
         return found
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show the one that waits."""
         found: list[Picture] = []
-        for unit, piece in self._units.flush():
+        for piece, unit in self._stream.flush():
             self._unit(unit, piece, found)
         self._finish(found)
         self._end(found)
         return found
 
     def _unit(self, unit: bytes, piece: int, found: list[Picture]) -> None:
-        code = unit[0] if unit else ERROR_UNIT
+        code = unit[0]
         content = Bits(unit[1:])
         try:
             if FIRST_SLICE <= code <= LAST_SLICE:
@@ -127,8 +122,11 @@ class Mpeg2Parser(Parser):
             elif code == ERROR_UNIT:
                 raise BitstreamError("the stream marks an error itself", 0)
         except BitstreamError as error:
-            self._damaged = True
-            self.skip(error)
+            self._lose(error)
+
+    def _lose(self, error: BitstreamError) -> None:
+        self._damaged = True
+        self.skip(error)
 
     def _slice(self, unit: bytes) -> None:
         if self._head is None:

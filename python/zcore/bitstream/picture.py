@@ -46,7 +46,7 @@ class Picture(NamedTuple):
     key : bool
         Whether decoding can start here.
     piece : int
-        In which piece of the stream it began, by :attr:`Parser.pieces`; 0 = in the one at hand.
+        With which call of :meth:`Parser.feed` it began, counted from 1: it has the time of that piece. 0 = the last.
     shown_now : bool
         Whether what is due takes the time of the coded frame at hand, although it came with an earlier one.
     """
@@ -79,8 +79,6 @@ class Parser(ABC):
         Pictures that were skipped because what they build on is missing.
     last_error : BitstreamError or None
         Why a unit was skipped last.
-    pieces : int
-        How often :meth:`feed` was called, by parsers whose pictures may be complete later than their piece.
     """
 
     references = 1  # pictures that the device may have to keep
@@ -90,7 +88,6 @@ class Parser(ABC):
         self.damaged_units = 0
         self.without_reference = 0
         self.last_error: BitstreamError | None = None
-        self.pieces = 0
 
     @abstractmethod
     def feed(self, data: bytes) -> list[Picture]:

@@ -16,8 +16,8 @@ from zcore.pipeline.properties import Property
 from zcore.pipeline.property_types import STRING
 
 CODECS = {
-    "fwht": ("FWHT", "FWHT"), "h264": ("H.264", "H264"), "mpeg2": ("MPEG-2", "MPEG2"), "vp8": ("VP8", "VP8"),
-    "vp9": ("VP9", "VP9"), "av1": ("AV1", "AV1"),
+    "fwht": ("FWHT", "FWHT"), "h264": ("H.264", "H264"), "h265": ("H.265", "HEVC"), "mpeg2": ("MPEG-2", "MPEG2"),
+    "vp8": ("VP8", "VP8"), "vp9": ("VP9", "VP9"), "av1": ("AV1", "AV1"),
 }  # fmt: skip
 """Name in the element's name: name for people, name of the format."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zcore._v4l2_controls import set_controls
 from zcore._v4l2_device import V4l2Device
 from zcore._v4l2_ext_controls import describe
-from zcore.bitstream import av1, h264, vp9
+from zcore.bitstream import av1, h264, hevc, vp9
 from zcore.bitstream.mpeg2 import Mpeg2Parser
 from zcore.bitstream.picture import Parser, Picture
 from zcore.bitstream.vp8 import Vp8Parser
@@ -72,6 +72,17 @@ CODECS: dict[str, StatelessCodec] = {
             (h264.CID_START_CODE, h264.ANNEX_B, "slices with start codes"),
         ),
         (h264.CID_SPS,),
+    ),
+    "HEVC": StatelessCodec(
+        "HEVC_SLICE",
+        hevc.HevcParser,
+        hevc.HevcParser.references,
+        (
+            (hevc.CID_DECODE_MODE, hevc.FRAME_BASED, "whole pictures; it wants slices one by one"),
+            (hevc.CID_START_CODE, hevc.ANNEX_B, "slices with start codes"),
+        ),
+        (hevc.CID_SPS,),
+        (hevc.CID_SLICE_PARAMS, hevc.CID_SCALING, hevc.CID_ENTRY_POINTS),
     ),
     "MPEG2": StatelessCodec("MPEG2_SLICE", Mpeg2Parser, Mpeg2Parser.references),
     "VP8": StatelessCodec("VP8_FRAME", Vp8Parser, Vp8Parser.references),
