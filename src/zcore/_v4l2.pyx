@@ -27,9 +27,7 @@ from zcore.uapi.videodev2 cimport (
     V4L2_BUF_FLAG_LAST,
     V4L2_BUF_FLAG_TIMESTAMP_MASK,
     V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC,
-    V4L2_MEMORY_DMABUF,
-    V4L2_MEMORY_MMAP,
-    V4L2_MEMORY_USERPTR,
+    V4L2_MEMORY_DMABUF, V4L2_MEMORY_MMAP, V4L2_MEMORY_USERPTR,
 )
 
 import time
@@ -295,12 +293,13 @@ cdef class Queue(GrowingBuffers):
                 self.planes[i].bytesused = slot.planes[i].used if self.output else 0
                 self.planes[i].data_offset = slot.planes[i].data_offset if self.output else 0
             else:
-                if self.memory == V4L2_MEMORY_DMABUF:
-                    self.buffer.m.fd = memory.fd
-                elif self.memory == V4L2_MEMORY_USERPTR:
-                    self.buffer.m.userptr = <unsigned long>memory.address + slot.planes[i].offset
                 self.buffer.length = slot.planes[i].length
                 self.buffer.bytesused = slot.planes[i].used if self.output else 0
+                if self.memory == V4L2_MEMORY_DMABUF:
+                    self.buffer.m.fd = memory.fd  # and no payload beyond what videobuf2 knows, as of rounded up buffers
+                    self.buffer.bytesused = min(self.buffer.bytesused, self.plane_size[i])
+                elif self.memory == V4L2_MEMORY_USERPTR:
+                    self.buffer.m.userptr = <unsigned long>memory.address + slot.planes[i].offset
 
     cdef int refill(self) noexcept nogil:
         """Queue every free slot of the pool."""

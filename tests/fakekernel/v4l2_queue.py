@@ -190,9 +190,9 @@ class FakeQueue(GrowingQueue):
             raise Refusal(errno.EINVAL, f"plane {number} has {length} bytes, {size} are needed")
         used, start = given.bytesused, given.data_offset if self.multiplanar else 0
         if self.output:
-            used = used or length  # what vb2 takes, with a warning
             if self.memory == DMABUF and not self.multiplanar and used > plane.length:  # __verify_length
                 raise Refusal(errno.EINVAL, f"{used} bytes used of a buffer that is known to have {plane.length}")
+            used = used or length  # what vb2 takes, with a warning
             if used > length or (start and start >= used):
                 raise Refusal(errno.EINVAL, f"plane {number}: {used} bytes used of {length}, offset {start}")
         return memory, length, userptr, used, start, fd

@@ -111,7 +111,7 @@ class AppSource(Stage, SourceMixin):
         if pool is not None:
             if caps is not None or format is not None or size is not None:
                 raise ValueError("with pool its frames say what format and size are")
-            format, size = pool.format, pool.size
+            format, size = pool.format, pool.size if len(pool) else None
         self.wishes = read_wishes(caps, format, size, rate)
         self.format, self.size, self.rate = self.wishes.format, self.wishes.size, self.wishes.rate
         self.max_buffers = max_buffers
