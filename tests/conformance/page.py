@@ -18,8 +18,8 @@ CONFORMANCE = """# Conformance
 Which of the kernel's video ioctls zcore uses, which of the states and transitions of the kernel's documents it goes
 through, and the tests in `tests/` that prove it. Those in `device/` run on the kernel's own drivers, the others on the
 fake kernel. What the real drivers answered while the device tests ran (0 is success) was written down by the tests
-themselves; where that column is empty it has not been done yet. `python -m tests.conformance` makes this page from the
-tests; a test checks that it is up to date.
+themselves; where that column is empty, no device test made the call. `python -m tests.conformance` makes this page from
+the tests; a test checks that it is up to date.
 
 {summary}
 

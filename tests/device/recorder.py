@@ -11,6 +11,8 @@ import ctypes
 import errno
 import json
 import os
+import re
+from functools import cache
 from pathlib import Path
 
 from fakekernel.structs import NUMBERS
@@ -18,6 +20,11 @@ from testbed import drivers
 from zcore._sys import PASS
 
 NAMES = {number: name for name, number in NUMBERS.items()}
+OWN = Path(__file__).resolve().parents[2] / "src/zcore/uapi"
+SYSTEM = ("linux/videodev2.h", "linux/media.h", "linux/v4l2-subdev.h", "linux/sync_file.h")
+DEFINED = re.compile(
+    r"#define\s+(?:ZC_)?([A-Z0-9_]+)\s+((?:ZC_)?DRM_IO|_IO)[WR]*\s*\(\s*(?:'(.)'|SYNC_IOC_MAGIC)?\s*,?\s*(\w+)"
+)
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
@@ -45,9 +52,26 @@ class Recorder:
         code = ctypes.get_errno() if result < 0 else 0
         if (fd, request, code) not in self.known:
             self.known.add((fd, request, code))
-            answers = self.seen.setdefault(NAMES.get(request, hex(request)), {}).setdefault(driver_of(fd), set())
+            answers = self.seen.setdefault(name_of(request), {}).setdefault(driver_of(fd), set())
             answers.add(errno.errorcode.get(code, str(code)) if code else "0")
         return -code if result < 0 else result
+
+
+@cache
+def names_by_letter() -> dict[tuple[int, int], str]:
+    """Names of the ioctls of the headers of this machine, by letter and number; the fake kernel lacks some."""
+    found = {}
+    for path in (*(Path("/usr/include") / header for header in SYSTEM), *OWN.glob("zc_*.h")):
+        for name, macro, letter, number in DEFINED.findall(path.read_text() if path.exists() else ""):
+            letter = "d" if macro.endswith("DRM_IO") else letter or ">"
+            if re.fullmatch(r"0x[0-9a-fA-F]+|\d+", number):
+                found.setdefault((ord(letter), int(number, 0)), name)
+    return found
+
+
+def name_of(request: int) -> str:
+    """Give the name of an ioctl, or its number."""
+    return NAMES.get(request) or names_by_letter().get((request >> 8 & 0xFF, request & 0xFF)) or hex(request)
 
 
 def driver_of(fd: int) -> str:
@@ -56,11 +80,11 @@ def driver_of(fd: int) -> str:
     if not target.startswith("/dev/"):
         return "dma-buf" if "dmabuf" in target else target.partition(":")[2].strip("[]") or "other"
     name = target.removeprefix("/dev/")
-    for kind in ("video4linux", "drm", "media"):
+    for kind in ("video4linux", "drm"):
         entry = Path("/sys/class", kind, name.rpartition("/")[2])
         if entry.exists():
             return drivers.driver_of(entry)
-    return name
+    return "media" if name.startswith("media") else name
 
 
 def merge(path: Path, recorder: Recorder) -> None:

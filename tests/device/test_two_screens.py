@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -15,12 +16,15 @@ FRAMES = 8
 
 @pytest.fixture
 def heads():
-    """A card of the virtual machine, a monitor on each of its two connectors."""
+    """A card of the virtual machine and the names of its two connectors, a monitor on each."""
     with drivers.virtio_gpu() as nodes:
         path = nodes.one("display").path
-        drivers.force_connector(path, "Virtual-2", "on")
-        yield path
-        drivers.force_connector(path, "Virtual-2", "detect")
+        entries = Path("/sys/class/drm").glob(f"{Path(path).name}-*")
+        names = sorted(entry.name.partition("-")[2] for entry in entries)  # numbered through all cards
+        assert len(names) == 2
+        drivers.force_connector(path, names[1], "on")
+        yield path, names
+        drivers.force_connector(path, names[1], "detect")
 
 
 def standing(*cards):
@@ -38,8 +42,9 @@ def branched(vivid, *displays):
 
 @pytest.mark.proves("drm-kms:two-screens", "drm-kms:nonblocking", "T59")
 def test_one_chain_on_two_screens_of_a_card(vivid, heads):
-    screens = [zcore.Display(heads, connector=f"Virtual-{n}", mode=SIZE) for n in (1, 2)]
-    before = standing(heads)
+    card, names = heads
+    screens = [zcore.Display(card, connector=name, mode=SIZE) for name in names]
+    before = standing(card)
     with branched(vivid, *screens) as chain:
         report = chain.run(frames=FRAMES, require_zero_copy=True)
         assert report.zero_copy
@@ -49,12 +54,13 @@ def test_one_chain_on_two_screens_of_a_card(vivid, heads):
         assert [screen.scanout.shared_commits for screen in screens] == [0, 0]
         on_screen = [screen.scanout.frame_on_screen().sequence for screen in screens]
         assert on_screen[0] == on_screen[1]
-    assert standing(heads) == before
+    assert standing(card) == before
 
 
 @pytest.mark.proves("drm-kms:two-screens")
 def test_a_screen_is_set_up_while_the_other_one_runs(vivid, heads):
-    one, two = (zcore.Display(heads, connector=f"Virtual-{n}", mode=SIZE) for n in (1, 2))
+    card, names = heads
+    one, two = (zcore.Display(card, connector=name, mode=SIZE) for name in names)
     main = zcore.Chain(zcore.Capture(vivid, "XR24", SIZE, rate=60), one)
     with main:
         main.start(frames=30)
@@ -67,11 +73,12 @@ def test_a_screen_is_set_up_while_the_other_one_runs(vivid, heads):
 
 @pytest.mark.proves("drm-kms:two-screens")
 def test_one_chain_on_two_cards(vivid, heads, vkms):
-    before = standing(heads, vkms)
-    screens = zcore.Display(heads, connector="Virtual-1", mode=SIZE), zcore.Display(vkms, mode=SIZE)
+    card, names = heads
+    before = standing(card, vkms)
+    screens = zcore.Display(card, connector=names[0], mode=SIZE), zcore.Display(vkms, mode=SIZE)
     with branched(vivid, *screens) as chain:
         assert chain.run(frames=FRAMES, require_zero_copy=True).zero_copy
         assert [screen.scanout.flips for screen in screens] == [FRAMES, FRAMES]
         seen = screens[1].screenshot()
         assert (seen[..., :3] == screens[1].scanout.frame_on_screen().array()[..., :3]).all()
-    assert standing(heads, vkms) == before
+    assert standing(card, vkms) == before
