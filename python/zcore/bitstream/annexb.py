@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
-from zcore.bitstream.picture import BitstreamError
+from zcore.bitstream.picture import BitstreamError, Parser, Picture
 
 START = b"\0\0\1"
 LARGEST = 1 << 26  # of a NAL unit: without an end the buffer would grow for ever
@@ -75,6 +76,38 @@ class ByteStream:
     def coming(self, count: int) -> bytes:
         """Give the first bytes of the unit whose end was not seen yet; as many as there are."""
         return bytes(self._rest[:count]) if self._inside else b""
+
+
+class UnitParser(Parser):
+    """Reads a byte stream unit by unit; a picture is complete when something else than its slices comes."""
+
+    _stream: ByteStream
+    _piece = 0  # in which the unit at hand begins
+
+    @abstractmethod
+    def _unit(self, unit: bytes, found: list[Picture]) -> None:
+        """Read one unit."""
+
+    @abstractmethod
+    def _finish(self, found: list[Picture]) -> None:
+        """Give the picture that is complete."""
+
+    def feed(self, data: bytes) -> list[Picture]:
+        """Read on."""
+        found: list[Picture] = []
+        self._read(self._stream.feed(data), found)
+        return found
+
+    def flush(self) -> list[Picture]:
+        """Give the last picture; those that wait are the codec's business."""
+        found: list[Picture] = []
+        self._read(self._stream.flush(), found)
+        self._finish(found)
+        return found
+
+    def _read(self, units: list[tuple[int, bytes]], found: list[Picture]) -> None:
+        for self._piece, unit in units:
+            self._unit(unit, found)
 
 
 def plain(unit: bytes) -> bytes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from zcore.bitstream.annexb import START, ByteStream, plain
+from zcore.bitstream.annexb import START, ByteStream, UnitParser, plain
 from zcore.bitstream.h264_dpb import Dpb
 from zcore.bitstream.h264_sets import FLAT, Pps, Sps, raster, read_pps, read_sps
 from zcore.bitstream.h264_slice import HEADER_BYTES, SI, B, I, P, Slice, read_slice
-from zcore.bitstream.picture import BitstreamError, Parser, Picture
+from zcore.bitstream.picture import BitstreamError, Picture
 
 _BASE = 0x00A40900
 CID_DECODE_MODE, CID_START_CODE, CID_SPS, CID_PPS, CID_SCALING, CID_DECODE_PARAMS = (
@@ -20,7 +20,7 @@ PARAMS = struct.Struct("<HHiiHHiiiIIIII")
 SLICE, IDR, SPS_UNIT, PPS_UNIT = 1, 5, 7, 8
 
 
-class H264Parser(Parser):
+class H264Parser(UnitParser):
     """Reads H.264 byte streams, in pieces of any size.
 
     A picture is known to be complete when the next one begins: it comes later, or with :meth:`flush`.
@@ -35,7 +35,6 @@ class H264Parser(Parser):
         self.pps: dict[int, Pps] = {}
         self._raw_pps: dict[int, bytes] = {}
         self._stream = ByteStream(self.skip)
-        self._piece = 0  # in which the unit at hand begins
         self._begun = 0  # in which the picture begins
         self._slices: list[bytes] = []
         self._first: Slice | None = None
@@ -43,21 +42,9 @@ class H264Parser(Parser):
         self._started = False
         self._damaged = False
 
-    def feed(self, data: bytes) -> list[Picture]:
-        """Read on."""
-        found: list[Picture] = []
-        for piece, unit in self._stream.feed(data):
-            self._piece = piece
-            self._unit(unit, found)
-        return found
-
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
-        found: list[Picture] = []
-        for piece, unit in self._stream.flush():
-            self._piece = piece
-            self._unit(unit, found)
-        self._finish(found)
+        found = super().flush()
         due = self.dpb.flush()
         if due:
             found.append(Picture(0, due=due))

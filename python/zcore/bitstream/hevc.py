@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from itertools import accumulate
 
-from zcore.bitstream.annexb import LARGEST, START, ByteStream, coded_length, plain
+from zcore.bitstream.annexb import LARGEST, START, ByteStream, UnitParser, coded_length, plain
 from zcore.bitstream.hevc_dpb import Dpb, References, Stored
 from zcore.bitstream.hevc_pps import Pps, read_pps
 from zcore.bitstream.hevc_scaling import FLAT
 from zcore.bitstream.hevc_slice import CRA, I, Slice, read_slice
 from zcore.bitstream.hevc_sps import Sps, read_sps
-from zcore.bitstream.picture import BitstreamError, Parser, Picture
+from zcore.bitstream.picture import BitstreamError, Picture
 
 _BASE = 0x00A40900 + 400
 CID_SPS, CID_PPS, CID_SLICE_PARAMS, CID_SCALING = range(_BASE, _BASE + 4)
@@ -29,7 +29,7 @@ MOST_SLICES = 600  # of a picture, at the highest level (table A.8)
 HEADER_BYTES = 512, 1 << 16  # a slice header with many entry points is long
 
 
-class HevcParser(Parser):
+class HevcParser(UnitParser):
     """Reads HEVC byte streams, in pieces of any size.
 
     A picture is known to be complete when the next one begins: it comes one piece later, or with :meth:`flush`. Units
@@ -44,7 +44,6 @@ class HevcParser(Parser):
         self.sps: dict[int, Sps] = {}
         self.pps: dict[int, Pps] = {}
         self._stream = ByteStream(self.skip)
-        self._piece = 0  # in which the unit at hand begins
         self._begun = 0  # in which the picture begins
         self._slices: list[tuple[Slice, bytes]] = []
         self._bytes = 0
@@ -57,10 +56,7 @@ class HevcParser(Parser):
 
     def feed(self, data: bytes) -> list[Picture]:
         """Read on."""
-        found: list[Picture] = []
-        for piece, unit in self._stream.feed(data):
-            self._piece = piece
-            self._unit(unit, found)
+        found = super().feed(data)
         coming = self._stream.coming(3)
         if len(coming) == 3 and _layer(coming) == 0:
             kind = coming[0] >> 1 & 63
@@ -70,11 +66,7 @@ class HevcParser(Parser):
 
     def flush(self) -> list[Picture]:
         """Give the last picture, and show those that wait."""
-        found: list[Picture] = []
-        for piece, unit in self._stream.flush():
-            self._piece = piece
-            self._unit(unit, found)
-        self._finish(found)
+        found = super().flush()
         due = self.dpb.flush()
         if due:
             found.append(Picture(0, due=due))

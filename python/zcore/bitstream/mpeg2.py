@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 
-from zcore.bitstream.annexb import START, ByteStream
+from zcore.bitstream.annexb import START, ByteStream, UnitParser
 from zcore.bitstream.bits import Bits
-from zcore.bitstream.picture import NS_PER_PICTURE, BitstreamError, Parser, Picture
+from zcore.bitstream.picture import NS_PER_PICTURE, BitstreamError, Picture
 
 _BASE = 0x00A40900 + 220
 CID_SEQUENCE, CID_PICTURE, CID_QUANTISATION = _BASE, _BASE + 1, _BASE + 2
@@ -64,7 +64,7 @@ class Head:
     flags: int = 0
 
 
-class Mpeg2Parser(Parser):
+class Mpeg2Parser(UnitParser):
     """Reads MPEG-2 video, in pieces of any size.
 
     A picture is known to be complete when something else than a slice comes: one piece later, or with :meth:`flush`.
@@ -81,27 +81,17 @@ class Mpeg2Parser(Parser):
         self._waiting = 0  # decoded, and to be shown when the next reference picture has come
         self._head: Head | None = None
         self._slices: list[bytes] = []
-        self._piece = 0
+        self._begun = 0  # the piece in which the picture at hand begins
         self._damaged = False  # a unit of this picture is missing
         self._broken = {0: False}  # reference pictures by number: damaged or not
 
-    def feed(self, data: bytes) -> list[Picture]:
-        """Read on."""
-        found: list[Picture] = []
-        for piece, unit in self._stream.feed(data):
-            self._unit(unit, piece, found)
-        return found
-
     def flush(self) -> list[Picture]:
         """Give the last picture, and show the one that waits."""
-        found: list[Picture] = []
-        for piece, unit in self._stream.flush():
-            self._unit(unit, piece, found)
-        self._finish(found)
+        found = super().flush()
         self._end(found)
         return found
 
-    def _unit(self, unit: bytes, piece: int, found: list[Picture]) -> None:
+    def _unit(self, unit: bytes, found: list[Picture]) -> None:
         code = unit[0]
         content = Bits(unit[1:])
         try:
@@ -114,7 +104,7 @@ class Mpeg2Parser(Parser):
             if code in (PICTURE_UNIT, SEQUENCE_UNIT, GROUP, END):
                 self._finish(found)
             if code == PICTURE_UNIT:
-                self._head, self._piece, self._damaged = read_head(content), piece, False
+                self._head, self._begun, self._damaged = read_head(content), self._piece, False
             elif code == SEQUENCE_UNIT:
                 self._take_sequence(content, found)
             elif code == END:
@@ -195,7 +185,7 @@ class Mpeg2Parser(Parser):
         payload = b"".join(START + one for one in slices)
         keep = sorted({self._older, self._newer, self._waiting} - {0})
         size = self.sequence.width, self.sequence.height
-        found.append(Picture(number, payload, controls, due, keep, size, damaged, head.type == INTRA, self._piece))
+        found.append(Picture(number, payload, controls, due, keep, size, damaged, head.type == INTRA, self._begun))
 
     def _check(self, head: Head) -> None:
         if self.sequence is None:
